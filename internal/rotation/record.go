@@ -1,0 +1,164 @@
+package rotation
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+)
+
+// An Outcome says what a record is about.
+type Outcome string
+
+const (
+	Claimed  Outcome = "claimed"        // a rotation, or another attempt at it, begins: Record.Claim is set
+	Resumed  Outcome = "resumed"        // another runner goes on
+	Released Outcome = "released"       // the runner stops early and gives its lease back
+	Begun    Outcome = "begun"          // a Final step is about to act: from here nothing can be undone
+	Noted    Outcome = "noted"          // facts found on the way, or the lease renewed; the step goes on
+	Done     Outcome = "done"           //
+	Failed   Outcome = "failed"         // definitely
+	Asked    Outcome = "rollback-asked" // a person wants the old credential back
+	Attached Outcome = "attached"       // a person added supporting evidence
+	Waiting  Outcome = "waiting"        // progress only, never appended
+)
+
+// A Record is one line of evidence and one event of progress: the same stream, all kept but Waiting.
+// Its stored bytes are its JSON; the next record holds their SHA-256.
+type Record struct {
+	Seq  int    `json:"seq"`  // from 1, without gaps
+	Prev string `json:"prev"` // digest of the record before; of the first: see evidence
+	Chain
+	Rotation string            `json:"rotation"`
+	Attempt  int               `json:"attempt"`
+	ClaimSeq int               `json:"claim_seq"` // the record that began this attempt; its own Seq there
+	At       time.Time         `json:"at"`        // UTC, by the runner's clock, before the record was sent
+	Runner   Runner            `json:"runner"`
+	Outcome  Outcome           `json:"outcome"`
+	Step     string            `json:"step,omitempty"` // the step's key
+	Text     string            `json:"text,omitempty"` // for people, redacted
+	Hint     string            `json:"hint,omitempty"`
+	Facts    map[string]string `json:"facts,omitempty"`
+	Files    []FileRef         `json:"files,omitempty"`
+	QuietAt  *time.Time        `json:"quiet_at,omitempty"` // in Released: no call of this runner can still arrive after
+	Claim    *Claim            `json:"claim,omitempty"`
+}
+
+// A FileRef names a stored piece of evidence.
+type FileRef struct {
+	Name   string `json:"name"`   // within the environment's bundle
+	Digest string `json:"digest"` // "sha256:<hex>"
+	Size   int64  `json:"size"`   // bytes
+}
+
+// A Runner is one process at work.
+type Runner struct {
+	ID    string `json:"id"`    // where to look: a workflow run, or host and process
+	Nonce string `json:"nonce"` // random: two processes are never the same runner
+}
+
+// A Head is the last record of a chain at some time: an anchor.
+type Head struct {
+	Chain
+	Seq    int    `json:"seq"`
+	Digest string `json:"digest"` // "sha256:<hex>"
+}
+
+// Actors are the people of a rotation, by login.
+type Actors struct {
+	Operator  string   `json:"operator"`            // answers for it: tag rotated_by
+	Requested string   `json:"requested,omitempty"` // wrote the request
+	Reviewed  []string `json:"reviewed,omitempty"`  //
+	Approved  []string `json:"approved,omitempty"`  // the environment
+}
+
+// A Claim begins an attempt. It holds all that later runs need, without the request's file.
+type Claim struct {
+	Plan       Plan     `json:"plan"`
+	Path       string   `json:"path"`    // the request's file
+	Request    string   `json:"request"` // its bytes
+	Ticket     string   `json:"ticket,omitempty"`
+	Owner      string   `json:"owner"`
+	Tags       []string `json:"tags,omitempty"`
+	Actors     Actors   `json:"actors"`
+	Identity   string   `json:"identity,omitempty"`   // the cloud identity that acts
+	Commit     string   `json:"commit,omitempty"`     //
+	Program    string   `json:"program"`              // version of this program
+	Previous   *Head    `json:"previous,omitempty"`   // the environment before, as it was found
+	Supersedes string   `json:"supersedes,omitempty"` // a rotation whose retention this one ends
+	Inherits   []Fact   `json:"inherits,omitempty"`   // what that one kept, and this one now answers for
+}
+
+// A Fact is something a step recorded.
+type Fact struct {
+	Step  string `json:"step"`
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Digest is how records, files and requests are named by content: "sha256:<hex>".
+func Digest(b []byte) string {
+	h := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(h[:])
+}
+
+// A Past is the records of one attempt, its claim first: what handlers may know.
+type Past struct {
+	records []Record
+	reads   []string // nil: everything
+}
+
+// PastOf takes the records of one attempt, oldest first, the first its claim.
+func PastOf(records []Record) Past { return Past{records: records} }
+
+// For narrows p to what s declares to read, and its own facts.
+func (p Past) For(s Step) Past {
+	return Past{records: p.records, reads: append(slices.Clone(s.Reads), s.Key)}
+}
+
+// Claim is what began the attempt; At is when.
+func (p Past) Claim() (c Claim, at time.Time) {
+	if len(p.records) == 0 || p.records[0].Claim == nil {
+		return Claim{}, time.Time{}
+	}
+	return *p.records[0].Claim, p.records[0].At
+}
+
+// Fact is the last value that the step with this key recorded; "" when there is none or it isn't in the
+// reader's Reads. IDs to act on come from nowhere else.
+func (p Past) Fact(step, key string) string {
+	if p.reads != nil && !slices.Contains(p.reads, step) {
+		return ""
+	}
+	for i := len(p.records) - 1; i >= 0; i-- {
+		if r := p.records[i]; r.Step == step {
+			if v, ok := r.Facts[key]; ok {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+// Inherited are the values a superseded rotation had recorded.
+func (p Past) Inherited(step, key string) (values []string) {
+	c, _ := p.Claim()
+	for _, f := range c.Inherits {
+		if f.Step == step && f.Key == key {
+			values = append(values, f.Value)
+		}
+	}
+	return values
+}
+
+// Token derives an idempotency token for one purpose from the step with this key: 64 hex digits, the same in
+// every run of this attempt and in no other. "" when the plan has no such step.
+func (p Past) Token(step, purpose string) string {
+	c, _ := p.Claim()
+	s, ok := c.Plan.Step(step)
+	if !ok {
+		return ""
+	}
+	h := sha256.Sum256([]byte(s.ID + "\x00" + purpose))
+	return hex.EncodeToString(h[:])
+}
