@@ -1,0 +1,62 @@
+# make demo needs Go and nothing else; make test installs what it needs.
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo quick test race fuzz lint golden bench tools optional clean
+
+TOOLS   := $(CURDIR)/.tools
+DEMO    ?= demo
+FUZZ    ?= 5s
+export PATH := $(TOOLS)/bin:$(PATH)
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## one rotation through dev, stage and prod against services inside the process; output in ./demo
+	go run ./cmd/rekey demo --out $(DEMO)
+
+quick: ## the tests that need nothing but Go, under two minutes
+	go test ./...
+
+test: ## everything: lint, demo, fuzzing, all tests with the race detector and real components
+	.ci/install
+	$(MAKE) --no-print-directory lint
+	out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; $(MAKE) --no-print-directory demo DEMO="$$out/demo"
+	$(MAKE) --no-print-directory fuzz
+	$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory optional
+
+race: tools
+	REKEY_FULL=1 go test -race -shuffle=on -count=1 -timeout=30m ./...
+
+fuzz:
+	.ci/fuzz $(FUZZ)
+
+lint: tools ## gofmt, go vet, staticcheck, actionlint
+	@bad=$$(git ls-files -co --exclude-standard '*.go' | while read -r f; do [ ! -f "$$f" ] || gofmt -l "$$f"; done); \
+	  [ -z "$$bad" ] || { echo "error: not formatted:"; echo "$$bad"; echo "hint: gofmt -w ."; exit 1; }
+	go vet ./...
+	staticcheck ./...
+	actionlint
+
+golden: ## write the expected output of every text test anew; read the diff before committing
+	go test $$(grep -rl --include='*_test.go' '"update"' . | xargs -r -n1 dirname | sort -u) -update
+
+bench: ## against the AWS CLI and boto3, as a Markdown table
+	go run ./bench
+
+# Pinned in tools/go.mod, away from the product's; built again only when that changes.
+tools: $(TOOLS)/built
+$(TOOLS)/built: tools/go.mod tools/go.sum
+	mkdir -p $(TOOLS)/bin
+	cd tools && go build -trimpath -o $(TOOLS)/bin/ tool
+	touch $@
+
+# The last line of make test.
+optional:
+	@absent=; for c in moto_server terraform; do command -v $$c >/dev/null || absent="$$absent $$c"; done; \
+	  if [ -n "$$absent" ]; then echo "optional components absent, their tests did not run:$$absent"; \
+	  else echo "optional components: all present"; fi
+
+clean:
+	rm -rf $(TOOLS) demo
