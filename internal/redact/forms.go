@@ -1,0 +1,128 @@
+package redact
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+)
+
+const (
+	leastPart  = 8    // bytes of the shortest line or JSON leaf removed by itself
+	maxExpand  = 2048 // bytes of the longest value whose rarer forms, several times its size, are looked for
+	maxNesting = 4    // JSON in a leaf of JSON in ...
+)
+
+// formsOf is every text by which v is recognised: v itself, v without surrounding white space, each line of
+// it, each leaf of a JSON document, the password of a URL, what is assigned in NAME=value; and for each of
+// them its encodings. None is shorter than Least.
+func formsOf(v string) []string {
+	found := parts{}
+	found.add(v, Least)
+	found.split(v, 0)
+	var out []string
+	for p := range found {
+		for _, f := range encodings(p) {
+			if len(f) >= Least {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+type parts map[string]bool
+
+func (p parts) add(v string, least int) {
+	for _, s := range []string{v, strings.TrimSpace(v)} {
+		if len(strings.TrimSpace(s)) >= least {
+			p[s] = true
+		}
+	}
+}
+
+func (p parts) split(v string, nesting int) {
+	if nesting > maxNesting {
+		return
+	}
+	if doc, ok := document(v); ok {
+		p.leaves(doc, nesting)
+		return
+	}
+	p.password(v)
+	lines := strings.FieldsFunc(v, func(r rune) bool { return r == '\n' || r == '\r' })
+	for _, line := range lines {
+		// The lines around a PEM block are the same in every one of them.
+		if len(lines) > 1 && !strings.HasPrefix(line, "-----") {
+			p.add(line, leastPart)
+		}
+		if name, value, ok := strings.Cut(line, "="); ok && variable(strings.TrimPrefix(strings.TrimSpace(name), "export ")) {
+			value = strings.Trim(strings.TrimSpace(value), `"'`)
+			p.add(value, leastPart)
+			p.password(value)
+		}
+	}
+}
+
+// document is v parsed, where it is a JSON object or list.
+func document(v string) (any, bool) {
+	if t := strings.TrimSpace(v); t == "" || t[0] != '{' && t[0] != '[' {
+		return nil, false
+	}
+	d := json.NewDecoder(strings.NewReader(v))
+	d.UseNumber()
+	var doc any
+	if d.Decode(&doc) != nil || d.More() {
+		return nil, false
+	}
+	return doc, true
+}
+
+// address is the keys which are no secret in the documents that AWS Secrets Manager keeps for databases ("JSON
+// structure of AWS Secrets Manager database credential secrets"): removing "postgres" destroys text.
+var address = map[string]bool{"engine": true, "host": true, "port": true, "username": true, "dbname": true,
+	"dbInstanceIdentifier": true, "dbClusterIdentifier": true, "masterarn": true}
+
+func (p parts) leaves(doc any, nesting int) {
+	switch d := doc.(type) {
+	case string:
+		p.add(d, leastPart)
+		p.split(d, nesting+1)
+	case json.Number:
+		p.add(d.String(), leastPart)
+	case []any:
+		for _, e := range d {
+			p.leaves(e, nesting)
+		}
+	case map[string]any:
+		_, database := d["password"]
+		for k, e := range d {
+			if !database || !address[k] {
+				p.leaves(e, nesting)
+			}
+		}
+	}
+}
+
+// password adds the password of a connection URL, as it stands there and decoded.
+func (p parts) password(v string) {
+	u, err := url.Parse(strings.TrimSpace(v))
+	if err != nil || u.User == nil {
+		return
+	}
+	if decoded, ok := u.User.Password(); ok {
+		p.add(decoded, Least)
+		_, raw, _ := strings.Cut(strings.SplitN(strings.TrimSpace(v), "://", 2)[1], ":")
+		if i := strings.LastIndexByte(raw, '@'); i >= 0 {
+			p.add(raw[:i], Least)
+		}
+	}
+}
+
+func variable(name string) bool {
+	for i, r := range name {
+		if r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
