@@ -1,0 +1,190 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// An Input is what people wrote, checked and resolved for one secret: request, registry entry and configuration.
+type Input struct {
+	Rotation  string            // the request's file name without ".yaml"
+	Request   []byte            // its bytes
+	Date      time.Time         // the day it is named after
+	Secret    string            //
+	Kind      string            //
+	Tags      []string          //
+	Reason    string            // scheduled, compromise, personnel, request
+	OnFailure string            // rollback, hold
+	Retain    rotation.Duration // how long the old credential is kept after promote
+	StartIn   rotation.Duration // how long after Date it may still begin; 0: for ever
+	Targets   []Target          // every environment the entry has, in the configured order
+}
+
+// A Target is where the secret lives in one environment.
+type Target struct {
+	Environment string
+	Requested   bool             // the request is for it
+	With        json.RawMessage  // the kind's own block
+	Recipe      []rotation.Spec  // the kind's steps for it
+	Checks      []Use            // in order
+	Window      *rotation.Window // from the request
+	Hours       *rotation.Hours  // from the configuration
+}
+
+// A Use is a check of a target. Its name is unique among them.
+type Use struct {
+	Name   string
+	Uses   string            // the handler, "check/http"
+	With   json.RawMessage   // its block
+	Within rotation.Duration // until when it may become green
+}
+
+// Default deadlines. Preconditions wait for nothing, decommission and rollback are tried until they are done.
+var within = map[rotation.Phase]rotation.Duration{
+	rotation.Create: rotation.Duration(15 * time.Minute),
+	rotation.Deploy: rotation.Duration(15 * time.Minute),
+}
+
+// Build makes the plans of a request for one secret, one for each environment it is for, in order.
+//
+// reason "compromise" waives windows, business hours, the order of environments and a rotation still in its
+// retention: what is stolen is stolen in all of them now.
+func Build(in Input) ([]rotation.Plan, error) {
+	var plans []rotation.Plan
+	urgent, before := in.Reason == "compromise", Target{}
+	for _, t := range in.Targets {
+		if t.Requested {
+			b := builder{in: in, target: t, plan: rotation.Plan{
+				Chain:    rotation.Chain{Environment: t.Environment, Secret: in.Secret},
+				Rotation: in.Rotation, Attempt: 1, Kind: in.Kind, Reason: in.Reason, OnFailure: in.OnFailure,
+				Digest: digest(in, t), Supersede: urgent,
+			}}
+			if !urgent {
+				b.plan.Needs, b.plan.NeedsThis = before.Environment, before.Requested
+			}
+			if in.StartIn > 0 {
+				b.plan.StartBy = in.Date.Add(time.Duration(in.StartIn))
+			}
+			if err := b.build(urgent); err != nil {
+				return nil, fmt.Errorf("%s: %w", b.plan.Chain, err)
+			}
+			plans = append(plans, b.plan)
+		}
+		before = t
+	}
+	return plans, nil
+}
+
+// Attempt is p as another attempt: its steps have new IDs, so that no token of a former one comes to life again.
+func Attempt(p rotation.Plan, n int) rotation.Plan {
+	p.Attempt = n
+	p.Steps, p.Undo = slices.Clone(p.Steps), slices.Clone(p.Undo)
+	identify(&p)
+	return p
+}
+
+func identify(p *rotation.Plan) {
+	for _, list := range [][]rotation.Step{p.Steps, p.Undo} {
+		for i := range list {
+			list[i].ID = fmt.Sprintf("%s/%s/%s/%d/%s", p.Rotation, rotation.PathName(p.Secret), p.Environment, p.Attempt, list[i].Key)
+		}
+	}
+}
+
+// digest covers what must stay as it was claimed: the request and where it points. Checks may be mended.
+func digest(in Input, t Target) string {
+	b, _ := json.Marshal([]any{string(in.Request), in.Secret, in.Kind, t.With, in.Tags}) // plain data: can't fail
+	return rotation.Digest(b)
+}
+
+type builder struct {
+	in     Input
+	target Target
+	plan   rotation.Plan
+}
+
+func (b *builder) build(urgent bool) error {
+	for _, phase := range rotation.Phases {
+		begin := len(b.plan.Steps)
+		for _, s := range b.target.Recipe {
+			if s.Phase == phase {
+				b.plan.Steps = append(b.plan.Steps, b.step(s))
+			}
+		}
+		switch phase {
+		case rotation.Preconditions:
+			b.checks(&b.plan.Steps, phase, "baseline", "baseline", "")
+		case rotation.Validate:
+			b.checks(&b.plan.Steps, phase, "validate", "validate", "")
+		}
+		if begin < len(b.plan.Steps) && !urgent && phase != rotation.Validate { // a validation belongs to its deployment
+			first := &b.plan.Steps[begin]
+			first.Hours = b.target.Hours
+			if phase != rotation.Decommission { // the request's window is for the change, not for two days later
+				first.Window = b.target.Window
+			}
+		}
+	}
+	for _, s := range b.target.Recipe {
+		if s.Phase != rotation.Rollback {
+			continue
+		}
+		b.plan.Undo = append(b.plan.Undo, b.step(s))
+		if s.Name == "restore" { // prove that the old one works before the new one goes
+			b.checks(&b.plan.Undo, rotation.Rollback, "validate", "after-restore", s.Undoes)
+		}
+	}
+	identify(&b.plan)
+	return b.sound()
+}
+
+func (b *builder) step(s rotation.Spec) rotation.Step {
+	step := rotation.Step{Key: s.Name, Phase: s.Phase, Name: s.Name, Uses: "kind/" + b.in.Kind, With: b.target.With, Looks: s.Looks,
+		After: s.After, Delay: s.Delay, Within: s.Within, Undoes: s.Undoes, Reads: s.Reads, Final: s.Final}
+	if step.Delay == rotation.Retain {
+		step.Delay = b.in.Retain
+	}
+	if step.Within == 0 {
+		step.Within = within[s.Phase]
+	}
+	return step
+}
+
+// checks read what preflight and create recorded only to know which versions must never be printed.
+func (b *builder) checks(list *[]rotation.Step, phase rotation.Phase, name, prefix, undoes string) {
+	for _, c := range b.target.Checks {
+		*list = append(*list, rotation.Step{Key: prefix + "/" + c.Name, Phase: phase, Name: name, Uses: c.Uses, With: c.With,
+			Within: c.Within, Undoes: undoes, Reads: []string{"preflight", "create"}})
+	}
+}
+
+// sound refuses a plan that Next couldn't follow: a recipe's mistake, found before anything begins.
+func (b *builder) sound() error {
+	at := map[string]int{}
+	for i, s := range b.plan.Steps {
+		if _, twice := at[s.Key]; twice {
+			return fmt.Errorf("step %s is in the recipe twice", s.Key)
+		}
+		if _, known := at[s.After]; s.After != "" && !known {
+			return fmt.Errorf("step %s comes after %q, which isn't before it", s.Key, s.After)
+		}
+		at[s.Key] = i
+	}
+	if len(at) == 0 {
+		return fmt.Errorf("kind %s has no steps", b.in.Kind)
+	}
+	for _, u := range b.plan.Undo {
+		if _, known := at[u.Undoes]; !known {
+			return fmt.Errorf("undo step %s undoes %q, which isn't a step", u.Key, u.Undoes)
+		}
+		if _, twice := at[u.Key]; twice {
+			return fmt.Errorf("step %s is in the recipe twice", u.Key)
+		}
+		at[u.Key] = -1
+	}
+	return nil
+}
