@@ -1,0 +1,160 @@
+package evidence
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// Options of a Journal.
+type Options struct {
+	Lock    Terms // what Init promises about every object; the store is made with the same
+	Readers int   // reads at once; 0: 16
+	MaxFile int64 // bytes of one evidence file; 0: 20 MiB
+}
+
+// Terms are how long objects are locked, and how hard.
+type Terms struct {
+	Mode string            `json:"mode,omitempty"` // GOVERNANCE or COMPLIANCE; "": the store has no locks
+	For  rotation.Duration `json:"for,omitempty"`  // at least, from when an object is stored
+}
+
+// A Journal is the chains of one store. It is safe for concurrent use; its Chains are not.
+type Journal struct {
+	store Store
+	opts  Options
+
+	mu     sync.Mutex
+	marker []byte // once it was read
+}
+
+// A Marker says which store this is: that an emptied or a swapped store is noticed.
+type Marker struct {
+	Format  int       `json:"format"` // 1
+	Store   string    `json:"store"`  // random, 32 hex digits
+	Created time.Time `json:"created"`
+	Lock    Terms     `json:"lock"`
+}
+
+// New is the journal in s.
+func New(s Store, o Options) *Journal {
+	if o.Readers <= 0 {
+		o.Readers = 16
+	}
+	if o.MaxFile <= 0 {
+		o.MaxFile = 20 << 20
+	}
+	return &Journal{store: s, opts: o}
+}
+
+// Init makes the store ready: it writes the marker, once in the store's life. A store that has one is ErrExists
+// and stays as it is; one with chains but without a marker is refused.
+func (j *Journal) Init(ctx context.Context, now time.Time) error {
+	l, err := j.store.List(ctx, journalPrefix)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", journalPrefix, err)
+	}
+	for _, o := range l.Objects {
+		if o.Name == markerName {
+			return fmt.Errorf("%s: %w", markerName, ErrExists)
+		}
+	}
+	if n := len(l.Objects); n > 0 {
+		return Findings{{Name: markerName, Rule: RuleMarker,
+			Msg: fmt.Sprintf("is missing from a store that has records (%d objects, first %s): it was deleted, or this is a partial copy; restore it", n, l.Objects[0].Name)}}
+	}
+	id := make([]byte, 16)
+	rand.Read(id)
+	data, err := compact(Marker{Format: 1, Store: hex.EncodeToString(id), Created: now.UTC().Truncate(time.Second), Lock: j.opts.Lock})
+	if err != nil {
+		return err
+	}
+	if _, err := put(ctx, j.store, markerName, data); err != nil {
+		return fmt.Errorf("write %s: %w", markerName, err)
+	}
+	return nil
+}
+
+// Marker reads the store's marker, or Findings where that isn't there in one undisturbed version.
+func (j *Journal) Marker(ctx context.Context) (Marker, error) {
+	data, err := j.readMarker(ctx)
+	if err != nil {
+		return Marker{}, err
+	}
+	return parseMarker(data)
+}
+
+func (j *Journal) readMarker(ctx context.Context) ([]byte, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.marker != nil {
+		return j.marker, nil
+	}
+	data, findings, err := loadMarker(ctx, j.store)
+	if err == nil {
+		err = findings.err()
+	}
+	if err == nil {
+		j.marker = data
+	}
+	return data, err
+}
+
+// loadMarker gives the marker's bytes where they can be read at all, and what is wrong with it.
+func loadMarker(ctx context.Context, s Store) (data []byte, f Findings, err error) {
+	l, err := s.List(ctx, markerName)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list %s: %w", markerName, err)
+	}
+	for _, o := range l.Objects {
+		if o.Name == markerName {
+			f = append(f, disturbed(rotation.Chain{}, 0, o)...)
+		}
+	}
+	data, err = s.Read(ctx, markerName)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, append(f, Finding{Name: markerName, Rule: RuleMarker,
+			Msg: "is missing: this store was never made ready (rekey init), or was emptied, or is another one"}), nil
+	case err != nil:
+		return nil, f, fmt.Errorf("read %s: %w", markerName, err)
+	}
+	if _, err := parseMarker(data); err != nil {
+		f = append(f, Finding{Name: markerName, Rule: RuleMarker, Msg: err.Error()})
+	}
+	return data, f, nil
+}
+
+func parseMarker(data []byte) (m Marker, err error) {
+	if err := decode(data, &m); err != nil {
+		return Marker{}, fmt.Errorf("can't be read: %w", err)
+	}
+	if id, err := hex.DecodeString(m.Store); err != nil || len(id) != 16 || m.Format != 1 || !utc(m.Created) {
+		return Marker{}, fmt.Errorf("can't be read: format %d, store %.40q: this program doesn't know it", m.Format, m.Store)
+	}
+	return m, nil
+}
+
+// genesis is what the first record of c continues from: no chain fits another place or another store.
+func genesis(marker []byte, c rotation.Chain) string {
+	return rotation.Digest(append(append([]byte{}, marker...), "\x00"+c.Path()...))
+}
+
+// disturbed tells of versions and delete markers.
+func disturbed(c rotation.Chain, seq int, o Object) (f Findings) {
+	if o.Versions > 1 {
+		f = append(f, Finding{c, o.Name, seq, RuleVersions,
+			fmt.Sprintf("somebody wrote over it: %d versions, the oldest counts", o.Versions)})
+	}
+	if o.DeleteMarker {
+		f = append(f, Finding{c, o.Name, seq, RuleDeleted, "somebody deleted it: it has a delete marker"})
+	}
+	return f
+}
