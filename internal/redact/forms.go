@@ -14,38 +14,50 @@ const (
 
 // formsOf is every text by which v is recognised: v itself, v without surrounding white space, each line of
 // it, each leaf of a JSON document, the password of a URL, what is assigned in NAME=value; and for each of
-// them its encodings. None is shorter than Least.
-func formsOf(v string) []string {
-	found := parts{}
-	found.add(v, Least)
-	found.split(v, 0)
-	var out []string
-	for p := range found {
-		for _, f := range encodings(p) {
+// them its encodings. None is shorter than Least. short says that a part which matters is.
+func formsOf(v string) (forms []string, short bool) {
+	p := parts{found: map[string]bool{}}
+	p.must(v)
+	p.split(v, 0)
+	for part := range p.found {
+		for _, f := range encodings(part) {
 			if len(f) >= Least {
-				out = append(out, f)
+				forms = append(forms, f)
 			}
 		}
 	}
-	return out
+	return forms, p.short
 }
 
-type parts map[string]bool
+type parts struct {
+	found map[string]bool
+	short bool
+}
 
-func (p parts) add(v string, least int) {
+// must adds what is secret for certain, may what is worth removing only when it is no common word.
+func (p *parts) must(v string) {
+	if t := strings.TrimSpace(v); t != "" && len(t) < Least {
+		p.short = true
+	}
+	p.add(v, Least)
+}
+
+func (p *parts) may(v string) { p.add(v, leastPart) }
+
+func (p *parts) add(v string, least int) {
 	for _, s := range []string{v, strings.TrimSpace(v)} {
 		if len(strings.TrimSpace(s)) >= least {
-			p[s] = true
+			p.found[s] = true
 		}
 	}
 }
 
-func (p parts) split(v string, nesting int) {
+func (p *parts) split(v string, nesting int) {
 	if nesting > maxNesting {
 		return
 	}
 	if doc, ok := document(v); ok {
-		p.leaves(doc, nesting)
+		p.leaves("", doc, nesting)
 		return
 	}
 	p.password(v)
@@ -53,14 +65,26 @@ func (p parts) split(v string, nesting int) {
 	for _, line := range lines {
 		// The lines around a PEM block are the same in every one of them.
 		if len(lines) > 1 && !strings.HasPrefix(line, "-----") {
-			p.add(line, leastPart)
+			p.may(line)
 		}
 		if name, value, ok := strings.Cut(line, "="); ok && variable(strings.TrimPrefix(strings.TrimSpace(name), "export ")) {
 			value = strings.Trim(strings.TrimSpace(value), `"'`)
-			p.add(value, leastPart)
+			p.leaf(name, value)
 			p.password(value)
 		}
 	}
+}
+
+// leaf adds a value that has a name.
+func (p *parts) leaf(name, v string) {
+	name = strings.ToLower(name)
+	for _, word := range []string{"pass", "pwd", "secret", "token", "key", "pin", "credential"} {
+		if strings.Contains(name, word) {
+			p.must(v)
+			return
+		}
+	}
+	p.may(v)
 }
 
 // document is v parsed, where it is a JSON object or list.
@@ -82,40 +106,43 @@ func document(v string) (any, bool) {
 var address = map[string]bool{"engine": true, "host": true, "port": true, "username": true, "dbname": true,
 	"dbInstanceIdentifier": true, "dbClusterIdentifier": true, "masterarn": true}
 
-func (p parts) leaves(doc any, nesting int) {
+func (p *parts) leaves(name string, doc any, nesting int) {
 	switch d := doc.(type) {
 	case string:
-		p.add(d, leastPart)
+		p.leaf(name, d)
 		p.split(d, nesting+1)
 	case json.Number:
-		p.add(d.String(), leastPart)
+		p.leaf(name, d.String())
 	case []any:
 		for _, e := range d {
-			p.leaves(e, nesting)
+			p.leaves(name, e, nesting)
 		}
 	case map[string]any:
 		_, database := d["password"]
 		for k, e := range d {
 			if !database || !address[k] {
-				p.leaves(e, nesting)
+				p.leaves(k, e, nesting)
 			}
 		}
 	}
 }
 
 // password adds the password of a connection URL, as it stands there and decoded.
-func (p parts) password(v string) {
-	u, err := url.Parse(strings.TrimSpace(v))
+func (p *parts) password(v string) {
+	v = strings.TrimSpace(v)
+	u, err := url.Parse(v)
 	if err != nil || u.User == nil {
 		return
 	}
-	if decoded, ok := u.User.Password(); ok {
-		p.add(decoded, Least)
-		_, raw, _ := strings.Cut(strings.SplitN(strings.TrimSpace(v), "://", 2)[1], ":")
-		if i := strings.LastIndexByte(raw, '@'); i >= 0 {
-			p.add(raw[:i], Least)
-		}
+	decoded, ok := u.User.Password()
+	_, rest, found := strings.Cut(v, "//")
+	if !ok || !found {
+		return
 	}
+	p.must(decoded)
+	userinfo, _, _ := strings.Cut(rest, "@")
+	_, raw, _ := strings.Cut(userinfo, ":")
+	p.add(raw, Least)
 }
 
 func variable(name string) bool {

@@ -41,21 +41,25 @@ func (s *Set) Add(b []byte) {
 		return
 	}
 	if s.known == nil {
-		s.known, s.forms = map[string]bool{}, map[string]bool{Mark: true}
+		s.known = map[string]bool{}
+	}
+	if s.forms == nil {
+		s.forms = map[string]bool{Mark: true}
 	}
 	s.known[string(b)] = true
-	if len(bytes.TrimSpace(b)) < Least {
+	forms, short := formsOf(string(b))
+	if short {
 		s.short++
-		return
 	}
-	for _, f := range formsOf(string(b)) {
+	for _, f := range forms {
 		if !s.forms[f] {
 			s.forms[f], s.auto = true, nil
 		}
 	}
 }
 
-// TooShort is how many values s was told that are too short to remove. While it isn't 0, text that may hold
+// TooShort is how many values s was told that are too short to remove, or hold such a part: a password of four
+// characters in a JSON document. While it isn't 0, text that may hold
 // them should be withheld whole.
 func (s *Set) TooShort() int {
 	s.mu.Lock()
@@ -92,6 +96,9 @@ func (s *Set) automaton() *automaton {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.auto == nil {
+		if s.forms == nil {
+			s.forms = map[string]bool{Mark: true}
+		}
 		s.auto = build(s.forms)
 	}
 	return s.auto

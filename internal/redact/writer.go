@@ -63,9 +63,10 @@ type scanner struct {
 	auto    *automaton
 	out     *bytes.Buffer
 	state   int32
-	held    []byte // not yet passed on
-	cover   []bool // which of held are part of a value
-	covered bool   // whether the last byte passed on was
+	held    []byte  // not yet passed on
+	ends    []int32 // for each held byte, the length of the longest form that ends with it
+	cover   []bool  // scratch of pass
+	covered bool    // whether the last byte passed on was part of a value
 }
 
 // use changes to another automaton; what is held back is looked at again, since it may begin a value that
@@ -77,37 +78,24 @@ func (s *scanner) use(a *automaton) {
 	s.auto, s.state = a, 0
 	for i, c := range s.held {
 		s.state = a.next(s.state, c)
-		s.mark(i+1, int(a.nodes[s.state].longest))
-	}
-}
-
-func (s *scanner) mark(end, length int) {
-	// Backwards until a longer match has been here before: everything before that is covered already or
-	// covered by none.
-	for i := end - length; i < end; i++ {
-		s.cover[i] = true
+		s.ends[i] = max(s.ends[i], a.nodes[s.state].longest)
 	}
 }
 
 func (s *scanner) scan(p []byte) {
 	for len(p) > 0 {
 		if s.state == 0 {
-			n := s.auto.skip(p)
 			s.pass(len(s.held))
-			if n > 0 {
+			if n := s.auto.skip(p); n > 0 {
 				s.out.Write(p[:n])
-				s.covered = false
-				p = p[n:]
+				s.covered, p = false, p[n:]
 				continue
 			}
 		}
 		s.state = s.auto.next(s.state, p[0])
-		s.held, s.cover = append(s.held, p[0]), append(s.cover, false)
-		p = p[1:]
 		node := &s.auto.nodes[s.state]
-		if node.longest > 0 {
-			s.mark(len(s.held), int(node.longest))
-		}
+		s.held, s.ends = append(s.held, p[0]), append(s.ends, node.longest)
+		p = p[1:]
 		// Passing on costs a move of what stays: do it when it is worth it.
 		if free := len(s.held) - int(node.depth); free > int(node.depth)+4096 {
 			s.pass(free)
@@ -118,6 +106,16 @@ func (s *scanner) scan(p []byte) {
 
 // pass lets the first n held bytes go.
 func (s *scanner) pass(n int) {
+	if n <= 0 {
+		return
+	}
+	s.cover = append(s.cover[:0], make([]bool, n)...)
+	for i, from := len(s.held)-1, len(s.held); i >= 0; i-- {
+		from = min(from, i+1-int(s.ends[i]))
+		if i < n {
+			s.cover[i] = i >= from
+		}
+	}
 	for i := 0; i < n; {
 		j := i
 		for j < n && s.cover[j] == s.cover[i] {
@@ -131,17 +129,21 @@ func (s *scanner) pass(n int) {
 		s.covered, i = s.cover[i], j
 	}
 	s.held = s.held[:copy(s.held, s.held[n:])]
-	s.cover = s.cover[:copy(s.cover, s.cover[n:])]
-}
-
-func (s *scanner) finish() {
-	// What ends the text may be a value cut short by a limit or a kill.
-	if node := s.auto.nodes[s.state]; node.depth >= leastCut && 2*node.depth >= node.whole {
-		s.mark(len(s.held), int(node.depth))
-	}
-	s.pass(len(s.held))
-	s.state = 0
+	s.ends = s.ends[:copy(s.ends, s.ends[n:])]
 }
 
 // leastCut is the least of a value, in bytes, that is removed when the end of the text cuts it off.
 const leastCut = 8
+
+func (s *scanner) finish() {
+	// What ends the text may be a value cut short by a limit or a kill.
+	for at := s.state; at != 0; at = s.auto.nodes[at].fail {
+		if n := s.auto.nodes[at]; n.depth >= leastCut && 2*n.depth >= n.whole {
+			last := len(s.ends) - 1
+			s.ends[last] = max(s.ends[last], n.depth)
+			break
+		}
+	}
+	s.pass(len(s.held))
+	s.state = 0
+}
