@@ -1,0 +1,214 @@
+// Package apply carries rotations as far as they can go now: what is next, do it, record it, again. It owns
+// claim, lease and fence. It knows no kind, consumer, check, cloud or secret, decides nothing that plan.Next
+// doesn't say, and besides child it is the only package that waits.
+//
+// What a crash leaves behind is always one of: nothing (an unclaimed chain), or records whose next step looks
+// before it acts. So there is no recovery code: the next run asks plan.Next like any other.
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rastup/rekey/internal/evidence"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+const (
+	// Lease is how long a record keeps its chain for its runner, counted from before it was sent.
+	Lease = 10 * time.Minute
+	// Quiet is how long after it left a call can still arrive: AWS refuses requests whose signature is older
+	// than five minutes. What an unanswered call may still change isn't called undone before.
+	Quiet = 5 * time.Minute
+	// Margin is what a second runner waits beyond the lease, by the store's clock: whatever the first one sent
+	// within its lease has arrived, or is refused, by then.
+	Margin = Quiet + time.Minute
+	// tries is how often an unknown outcome is looked at again before it is left to a later run.
+	tries = 3
+	// grace is what a step under way gets when the process is asked to stop: half of what GitHub leaves a job.
+	grace = 5 * time.Second
+)
+
+// ErrChanged stops forward steps: request or target were edited after the claim.
+var ErrChanged = errors.New("request or target changed since the rotation began")
+
+// A Clock is the time. Now carries a monotonic reading where the machine has one.
+type Clock interface {
+	Now() time.Time
+	Sleep(context.Context, time.Duration) error
+	// After fires once after d while a step is under way; never, where time only moves by Sleep.
+	After(d time.Duration) <-chan time.Time
+}
+
+// A Journal opens chains and reads former attempts.
+type Journal interface {
+	Open(context.Context, rotation.Chain) (*evidence.Chain, error)
+	// Before reads the attempt that ends at the record before seq.
+	Before(ctx context.Context, c rotation.Chain, seq int) ([]rotation.Record, error)
+}
+
+// A Bundle keeps what people and auditors look for beside the chain.
+type Bundle interface {
+	// Point leaves the pointer by which an open rotation is found. Again is fine.
+	Point(context.Context, *rotation.Plan, rotation.Head) error
+	// Keep stores files of a step; the references go into its record.
+	Keep(context.Context, *rotation.Plan, rotation.Step, []rotation.File) ([]rotation.FileRef, error)
+}
+
+// A Runner is one process at work. All fields are required unless said otherwise.
+type Runner struct {
+	Journal  Journal
+	Bundle   Bundle
+	Handlers func(context.Context, *rotation.Plan) (map[string]rotation.Handler, error) // by Step.Uses
+	Clock    Clock
+	Self     rotation.Runner
+	Scrub    func(string) string // the redactor
+	// Progress sees every record, and every wait that isn't recorded. It must not block.
+	Progress func(*rotation.Plan, rotation.Record)
+	// Patience is how far ahead a deferred step counts as due and is waited for. 0: not at all.
+	Patience time.Duration
+}
+
+// A Job is one secret in one environment, as the tree has it now.
+type Job struct {
+	Claim     rotation.Claim // its Plan is of attempt 1
+	Withdrawn bool           // the request's file is gone: what hasn't begun doesn't begin
+	Again     bool           // a person starts a rolled-back rotation again
+	RollBack  string         // a person wants the old credential back: who, and why
+}
+
+// A Status is where a job stands after Run.
+type Status struct {
+	Plan     rotation.Plan
+	Decision plan.Decision
+	Records  []rotation.Record // of this rotation's latest attempt; none when unclaimed
+	Head     rotation.Head     // of the chain
+	Waits    string            // what an open step, or the whole job, waits for
+}
+
+// Validated says whether the environment after this one may begin.
+func (s Status) Validated(now time.Time) bool {
+	return len(s.Records) > 0 && plan.Validated(&s.Plan, s.Records, now)
+}
+
+// A Busy chain is leased to another runner, or another rotation is open in it.
+type Busy struct {
+	Chain rotation.Chain
+	Who   string
+	Until time.Time // zero: until that rotation is over
+}
+
+func (b *Busy) Error() string {
+	if b.Until.IsZero() {
+		return fmt.Sprintf("%s: rotation %s is still open there", b.Chain, b.Who)
+	}
+	return fmt.Sprintf("%s: %s is at work there until %s at the latest", b.Chain, b.Who, b.Until.UTC().Format(time.RFC3339))
+}
+
+// Look says where a job stands and changes nothing.
+func (r *Runner) Look(ctx context.Context, j Job) (Status, error) {
+	w, err := r.open(ctx, j)
+	if err != nil {
+		return Status{}, err
+	}
+	return w.status(), nil
+}
+
+// Run carries a job as far as it can go now. An error besides a *Busy is an unknown outcome, or ErrChanged:
+// the next run looks again. A definite failure is no error: Status.Decision says what came of it.
+func (r *Runner) Run(ctx context.Context, j Job) (Status, error) {
+	w, err := r.open(ctx, j)
+	if err != nil {
+		return Status{}, err
+	}
+	err = w.run(ctx)
+	return w.status(), err
+}
+
+// open finds the attempt a job is about: the one in the chain's tail, a former one, or a new one.
+func (r *Runner) open(ctx context.Context, j Job) (*work, error) {
+	c, err := r.Journal.Open(ctx, j.Claim.Plan.Chain)
+	if err != nil {
+		return nil, err
+	}
+	w := &work{Runner: r, job: j, chain: c, plan: j.Claim.Plan, tail: c.Records}
+	w.lease.clock = r.Clock
+	if len(c.Records) == 0 {
+		return w, w.order(ctx)
+	}
+	records := c.Records
+	last := claimOf(records)
+	for claimOf(records).Plan.Rotation != j.Claim.Plan.Rotation {
+		// A rotation can't have been claimed before the day its request is named after.
+		if records[0].Seq == 1 || records[0].At.Before(requestDay(j.Claim.Plan.Rotation)) {
+			records = nil
+			break
+		}
+		if records, err = r.Journal.Before(ctx, j.Claim.Plan.Chain, records[0].Seq); err != nil {
+			return nil, err
+		}
+	}
+	if records == nil || records[0].Seq != c.Records[0].Seq {
+		w.other = &last
+	}
+	if records == nil { // never claimed
+		return w, w.order(ctx)
+	}
+	w.plan, w.records = claimOf(records).Plan, records
+	d := plan.Next(&w.plan, w.records, r.Clock.Now())
+	idle := !plan.MayHaveBegun(&w.plan, w.records) && !d.State.Over()
+	switch {
+	case d.State == plan.RolledBack && j.Again, idle && w.other != nil, idle && w.plan.Digest != j.Claim.Plan.Digest:
+		w.plan, w.records = plan.Attempt(j.Claim.Plan, w.plan.Attempt+1), nil
+		return w, w.order(ctx)
+	case w.other != nil && !d.State.Over():
+		w.superseded = true
+	}
+	return w, nil
+}
+
+// order holds a new claim back until the environment before is validated, and anchors its head.
+func (w *work) order(ctx context.Context) error {
+	if w.plan.Needs == "" || w.job.Withdrawn {
+		return nil
+	}
+	before := rotation.Chain{Environment: w.plan.Needs, Secret: w.plan.Secret}
+	c, err := w.Journal.Open(ctx, before)
+	if err != nil {
+		return err
+	}
+	head := c.Head()
+	w.job.Claim.Previous = &head
+	records := c.Records
+	for len(records) > 0 && w.plan.NeedsThis && claimOf(records).Plan.Rotation != w.plan.Rotation {
+		if records[0].Seq == 1 || records[0].At.Before(requestDay(w.plan.Rotation)) {
+			records = nil
+		} else if records, err = w.Journal.Before(ctx, before, records[0].Seq); err != nil {
+			return err
+		}
+	}
+	if len(records) > 0 {
+		if p := claimOf(records).Plan; plan.Validated(&p, records, w.Clock.Now()) {
+			return nil
+		}
+	}
+	w.held = w.plan.Needs + " is not validated"
+	if w.plan.NeedsThis {
+		w.held += " in this rotation"
+	}
+	return nil
+}
+
+func claimOf(records []rotation.Record) rotation.Claim { return *records[0].Claim }
+
+// requestDay reads the date that a request's name begins with; zero when it has none.
+func requestDay(name string) time.Time {
+	if len(name) < len(time.DateOnly) {
+		return time.Time{}
+	}
+	t, _ := time.Parse(time.DateOnly, name[:len(time.DateOnly)])
+	return t.AddDate(0, 0, -1) // the day began earlier somewhere
+}

@@ -1,0 +1,213 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rastup/rekey/internal/evidence"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// step asks s until it is done or failed; left means a later run takes it up.
+func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error) {
+	if s.Final && !w.has(s.Key, rotation.Begun) {
+		if err := w.append(ctx, rotation.Record{Step: s.Key, Outcome: rotation.Begun}); err != nil {
+			return false, err
+		}
+	}
+	deadline := w.since().Add(time.Duration(s.Within))
+	missed := func() bool { return s.Within > 0 && !w.Clock.Now().Before(deadline) }
+	for try := 1; ; {
+		res, err := w.do(ctx, s)
+		rec := rotation.Record{Step: s.Key, Outcome: rotation.Done, Text: res.Text, Facts: res.Facts}
+		if len(res.Files) > 0 && !errors.Is(err, rotation.ErrNoLease) {
+			if err2 := w.keep(ctx, s, res.Files, &rec); err2 != nil {
+				return false, err2
+			}
+		}
+		var failure *rotation.Failure
+		switch {
+		case errors.As(err, &failure):
+			rec.Text, rec.Hint = failure.Msg, failure.Hint
+			return w.fail(ctx, s, rec)
+		case err != nil: // unknown outcome
+			if try++; try > tries || ctx.Err() != nil || errors.Is(err, rotation.ErrNoLease) || errors.Is(err, evidence.ErrTaken) {
+				if missed() && try > tries {
+					rec.Text = "not done in time, last: " + err.Error()
+					return w.fail(ctx, s, rec)
+				}
+				return false, err
+			}
+			if err := w.wait(ctx, s, time.Second<<try, err.Error()); err != nil {
+				return false, err
+			}
+			continue
+		case res.Wait == "":
+			if wait := w.unquiet(s); wait > 0 { // what is undone here may still arrive: look again when it can't
+				if err := w.wait(ctx, s, wait, "calls without an answer to be refused as too old"); err != nil {
+					return false, err
+				}
+				continue
+			}
+			return false, w.append(ctx, rec)
+		case len(res.Facts) > 0 && !w.recorded(s, res.Facts): // record first, then go on
+			rec.Outcome, rec.Text = rotation.Noted, res.Wait
+			if err := w.append(ctx, rec); err != nil {
+				return false, err
+			}
+			continue
+		case missed():
+			rec.Text = "not in time: " + res.Wait
+			return w.fail(ctx, s, rec)
+		case res.Again == rotation.Later:
+			w.waits = res.Wait
+			w.Progress(&w.plan, w.fill(rotation.Record{Step: s.Key, Outcome: rotation.Waiting, Text: res.Wait}))
+			return true, nil
+		}
+		try = 1
+		if err := w.wait(ctx, s, res.Again, res.Wait); err != nil {
+			return false, err
+		}
+	}
+}
+
+// fail records a definite failure. Where that undoes nothing by itself, this run has done what it can, and the
+// same failure again isn't worth a record.
+func (w *work) fail(ctx context.Context, s rotation.Step, rec rotation.Record) (left bool, err error) {
+	rec.Outcome = rotation.Failed
+	left = !s.Phase.Undone()
+	if last := w.last(s.Key, rotation.Failed); left && last != nil && last.Text == w.Scrub(rec.Text) {
+		w.Progress(&w.plan, w.fill(rec))
+		return true, nil
+	}
+	if len(w.records) == 0 {
+		if err := w.claim(ctx); err != nil {
+			return false, err
+		}
+	}
+	if err := w.append(ctx, rec); err != nil {
+		return false, err
+	}
+	if d := w.next(); d.Step.Key == s.Key { // on_failure: hold
+		return true, nil
+	}
+	return left, nil
+}
+
+// do calls the handler, with the fence its calls pass, and keeps the lease meanwhile. A run that is asked to
+// stop lets the step under way come to an answer.
+func (w *work) do(ctx context.Context, s rotation.Step) (rotation.Result, error) {
+	past := w.records
+	if len(past) == 0 {
+		c := w.draft()
+		past = []rotation.Record{w.fill(rotation.Record{Outcome: rotation.Claimed, Claim: &c})}
+	}
+	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	if !s.Looks {
+		inner = rotation.WithFence(inner, &w.lease)
+	}
+	type answer struct {
+		res rotation.Result
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		res, err := w.handlers[s.Uses][s.Name](inner, s, rotation.PastOf(past).For(s))
+		done <- answer{res, err}
+	}()
+	stop, renew, last := ctx.Done(), w.Clock.After(Lease/3), (<-chan time.Time)(nil)
+	for {
+		select {
+		case a := <-done:
+			if cause := context.Cause(inner); cause != nil && a.err != nil {
+				return a.res, fmt.Errorf("%w: %w", cause, a.err)
+			}
+			return a.res, a.err
+		case <-stop:
+			stop, last = nil, w.Clock.After(grace)
+		case <-last:
+			cancel(context.Cause(ctx))
+		case <-renew:
+			renew = w.Clock.After(Lease / 3)
+			if s.Looks {
+				continue
+			}
+			if err := w.append(inner, rotation.Record{Step: s.Key, Outcome: rotation.Noted, Text: "still at it"}); err != nil && w.lease.remaining() < Lease/4 {
+				cancel(err)
+			}
+		}
+	}
+}
+
+// wait sleeps in pieces that keep the lease.
+func (w *work) wait(ctx context.Context, s rotation.Step, d time.Duration, why string) error {
+	w.Progress(&w.plan, w.fill(rotation.Record{Step: s.Key, Outcome: rotation.Waiting, Text: w.Scrub(why)}))
+	for end := w.Clock.Now().Add(d); ; {
+		left := end.Sub(w.Clock.Now())
+		if left <= 0 {
+			return nil
+		}
+		if err := w.Clock.Sleep(ctx, min(left, Lease/3)); err != nil {
+			return err
+		}
+		if !s.Looks && w.lease.remaining() < Lease/2 {
+			if err := w.append(ctx, rotation.Record{Step: s.Key, Outcome: rotation.Noted, Text: "still at it"}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// unquiet is how long an undo step must wait before what it undid can't come back.
+func (w *work) unquiet(s rotation.Step) time.Duration {
+	q := w.lease.quietAt()
+	if s.Phase != rotation.Rollback || q.IsZero() {
+		return 0
+	}
+	return q.Sub(w.Clock.Now())
+}
+
+// since is when the step that is now due became so: the last record that isn't about going on.
+func (w *work) since() time.Time {
+	for i := len(w.records) - 1; i >= 0; i-- {
+		switch r := w.records[i]; r.Outcome {
+		case rotation.Noted, rotation.Resumed, rotation.Released, rotation.Attached, rotation.Begun:
+		default:
+			return r.At
+		}
+	}
+	return w.Clock.Now()
+}
+
+func (w *work) last(key string, o rotation.Outcome) *rotation.Record {
+	for i := len(w.records) - 1; i >= 0; i-- {
+		if r := &w.records[i]; r.Step == key && r.Outcome == o {
+			return r
+		}
+	}
+	return nil
+}
+
+func (w *work) has(key string, o rotation.Outcome) bool { return w.last(key, o) != nil }
+
+// recorded says whether all of facts is on record already.
+func (w *work) recorded(s rotation.Step, facts map[string]string) bool {
+	past := rotation.PastOf(w.records)
+	for k, v := range facts {
+		if past.Fact(s.Key, k) != v {
+			return false
+		}
+	}
+	return true
+}
+
+func sortFacts(f []rotation.Fact) {
+	slices.SortStableFunc(f, func(a, b rotation.Fact) int {
+		return cmp.Or(cmp.Compare(a.Step, b.Step), cmp.Compare(a.Key, b.Key))
+	})
+}

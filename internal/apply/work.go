@@ -1,0 +1,253 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rastup/rekey/internal/evidence"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// work is one Run of one job.
+type work struct {
+	*Runner
+	job        Job
+	chain      *evidence.Chain
+	plan       rotation.Plan
+	records    []rotation.Record // of our attempt
+	pending    []*rotation.Record
+	tail       []rotation.Record // the chain's latest attempt as found, ours or not
+	other      *rotation.Claim   // of the tail, when that is another rotation
+	superseded bool
+	held       string // why a new claim must wait
+	lease      lease
+	handlers   map[string]rotation.Handler
+	waits      string
+}
+
+func (w *work) status() Status {
+	s := Status{Plan: w.plan, Records: w.records, Head: w.chain.Head(), Waits: cmp.Or(w.waits, w.held)}
+	if w.superseded {
+		s.Decision = plan.Decision{State: plan.Superseded, Why: "superseded by " + w.other.Plan.Rotation}
+		return s
+	}
+	s.Decision = w.next()
+	if s.Waits != "" && s.Decision.State == plan.Open {
+		s.Decision.State, s.Decision.Why = plan.Waiting, s.Waits
+	}
+	return s
+}
+
+// next is plan.Next, and what the tree says on top of it: a withdrawn request never begins.
+func (w *work) next() plan.Decision {
+	d := plan.Next(&w.plan, w.records, w.Clock.Now())
+	if w.job.Withdrawn && !d.State.Over() && !plan.MayHaveBegun(&w.plan, w.records) {
+		return plan.Decision{State: plan.Missed, Why: "its request was withdrawn"}
+	}
+	return d
+}
+
+// run is the loop.
+func (w *work) run(ctx context.Context) error {
+	if w.superseded {
+		return nil
+	}
+	if w.job.RollBack != "" {
+		if err := w.ask(ctx); err != nil {
+			return err
+		}
+	}
+	for {
+		d := w.next()
+		if d.State == plan.Deferred && d.Until.Sub(w.Clock.Now()) <= w.Patience && w.Patience > 0 {
+			if err := w.Clock.Sleep(ctx, d.Until.Sub(w.Clock.Now())); err != nil {
+				return err
+			}
+			continue
+		}
+		if !d.Due() || w.held != "" {
+			return nil
+		}
+		if err := w.admit(ctx, d.Step); err != nil {
+			return err
+		}
+		left, err := w.step(ctx, d.Step)
+		if err != nil {
+			return w.release(ctx, fmt.Errorf("%s: %w", d.Step.ID, err))
+		}
+		if left {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return w.release(ctx, ctx.Err())
+		}
+	}
+}
+
+// admit lets s begin: nobody else is at work, the world is as the claim has it, and unless s only looks, the
+// chain is ours.
+func (w *work) admit(ctx context.Context, s rotation.Step) error {
+	if s.Phase != rotation.Rollback && len(w.records) > 0 && !w.job.Withdrawn && w.job.Claim.Plan.Digest != w.plan.Digest {
+		w.waits = "a request is never edited once it has begun: put it back, or roll it back and open another"
+		return fmt.Errorf("%s: %w", w.plan.Chain, ErrChanged)
+	}
+	if err := w.known(ctx); err != nil {
+		return err
+	}
+	if w.lease.remaining() > 0 {
+		return nil
+	}
+	if err := w.free(); err != nil {
+		return err
+	}
+	if s.Looks {
+		return nil
+	}
+	return w.claim(ctx)
+}
+
+// known holds every step of the plan against the handlers, before the first one is asked anything.
+func (w *work) known(ctx context.Context) (err error) {
+	if w.handlers != nil {
+		return nil
+	}
+	if w.handlers, err = w.Handlers(ctx, &w.plan); err != nil {
+		return err
+	}
+	for _, list := range [][]rotation.Step{w.plan.Steps, w.plan.Undo} {
+		for _, s := range list {
+			if w.handlers[s.Uses][s.Name] == nil {
+				return rotation.Failf("finish it with the version of rekey that began it: the claim names it",
+					"this version doesn't know step %s of %s", s.Name, s.Uses)
+			}
+		}
+	}
+	return nil
+}
+
+// free refuses while another runner may be at work on the chain, or another rotation is open in it.
+func (w *work) free() error {
+	if len(w.tail) == 0 {
+		return nil
+	}
+	now := w.Clock.Now()
+	if w.other != nil {
+		p := w.other.Plan
+		switch d := plan.Next(&p, w.tail, now); {
+		case d.State.Over(), !plan.MayHaveBegun(&p, w.tail):
+		case w.plan.Supersede && plan.Validated(&p, w.tail, now):
+		default:
+			return &Busy{Chain: w.plan.Chain, Who: p.Rotation}
+		}
+	}
+	if until := w.leased(); w.chain.StoreNow().Before(until) {
+		return &Busy{Chain: w.plan.Chain, Who: w.tail[len(w.tail)-1].Runner.ID, Until: until}
+	}
+	return nil
+}
+
+// leased is until when the tail's last runner may still be at work, by the store's clock.
+func (w *work) leased() time.Time {
+	i := len(w.tail) - 1
+	for i > 0 && w.tail[i].Outcome == rotation.Attached { // a person's, and no lease
+		i--
+	}
+	last := w.tail[i]
+	if last.Outcome == rotation.Released {
+		if last.QuietAt != nil {
+			return *last.QuietAt
+		}
+		return time.Time{}
+	}
+	p := claimOf(w.tail).Plan
+	if d := plan.Next(&p, w.tail[:i+1], last.At); d.State != plan.Open || last.Runner == w.Self {
+		return time.Time{} // it had nothing more to do: it left
+	}
+	return w.chain.LastStored().Add(Lease + Margin)
+}
+
+// claim makes the chain ours by the next record: a new attempt, or its resumption.
+func (w *work) claim(ctx context.Context) error {
+	if len(w.records) > 0 {
+		if err := w.append(ctx, rotation.Record{Outcome: rotation.Resumed}); err != nil {
+			return err
+		}
+		if !plan.MayHaveBegun(&w.plan, w.records) {
+			return w.point(ctx)
+		}
+		return nil
+	}
+	c := w.draft()
+	if err := w.append(ctx, rotation.Record{Outcome: rotation.Claimed, Claim: &c}); err != nil {
+		return err
+	}
+	return w.point(ctx)
+}
+
+// draft is the claim as it would be appended now.
+func (w *work) draft() rotation.Claim {
+	c := w.job.Claim
+	c.Plan = w.plan
+	if w.other != nil && w.plan.Supersede {
+		if p := w.other.Plan; !plan.Next(&p, w.tail, w.Clock.Now()).State.Over() {
+			c.Supersedes, c.Inherits = p.Rotation, append(facts(w.tail), w.other.Inherits...)
+		}
+	}
+	return c
+}
+
+// facts are all that was recorded, last value first, so that nothing kept is forgotten.
+func facts(records []rotation.Record) (all []rotation.Fact) {
+	seen := map[rotation.Fact]bool{}
+	for i := len(records) - 1; i >= 0; i-- {
+		for k, v := range records[i].Facts {
+			f := rotation.Fact{Step: records[i].Step, Key: k, Value: v}
+			if !seen[f] {
+				seen[f], all = true, append(all, f)
+			}
+		}
+	}
+	sortFacts(all)
+	return all
+}
+
+func (w *work) point(ctx context.Context) error {
+	return w.retry(ctx, func() error { return w.Bundle.Point(ctx, &w.plan, w.chain.Head()) })
+}
+
+// ask records that a person wants the old credential back.
+func (w *work) ask(ctx context.Context) error {
+	if d := w.next(); d.State == plan.RolledBack {
+		return nil
+	} else if ok, why := plan.CanRollBack(&w.plan, w.records, w.Clock.Now()); !ok {
+		return rotation.Failf("", "%s of %s can't be rolled back: %s", w.plan.Rotation, w.plan.Chain, why)
+	} else if d.Due() && d.Step.Phase == rotation.Rollback {
+		return nil // it is on its way back already
+	}
+	if err := w.free(); err != nil {
+		return err
+	}
+	return w.append(ctx, rotation.Record{Outcome: rotation.Asked, Text: w.job.RollBack})
+}
+
+// release gives the lease back when the run ends before its time, and hands err on. Best effort: a lease that
+// isn't given back runs out.
+func (w *work) release(ctx context.Context, err error) error {
+	if w.lease.remaining() <= 0 || errors.Is(err, evidence.ErrTaken) || len(w.pending) > 0 {
+		return err
+	}
+	rec := rotation.Record{Outcome: rotation.Released, Text: err.Error()}
+	if q := w.lease.quietAt(); q.After(w.Clock.Now()) {
+		rec.QuietAt = &q
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace/2)
+	defer cancel()
+	if err2 := w.append(ctx, rec); err2 == nil {
+		w.lease.drop()
+	}
+	return err
+}
