@@ -1,0 +1,22 @@
+// Package cloud owns how this program talks to AWS: one Session per environment with its region, role, endpoint,
+// rate and time limits, made once and handed to whoever needs a client; the fence in its transport; and what an
+// error of AWS means.
+//
+// Every call of a Session passes the transport in fence.go. A call that may change something leaves only while
+// the fence of its context lets it pass (see rotation.WithFence), asked again for every attempt; so whoever holds
+// no lease can read and nothing else. Package cloud must never decide what to call, keep a response body, or
+// put into an error anything a value could hide in.
+package cloud
+
+import "time"
+
+// How long after its signing a call may still take effect: AWS refuses older signatures, so a call that was
+// lost on the way can't arrive later.
+//
+// IAM User Guide, "Elements of an AWS API request signature": a request must reach AWS within five minutes of
+// the time stamp in it. Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)": requests
+// are valid for 15 minutes.
+const (
+	QuietAfter   = 5 * time.Minute
+	QuietAfterS3 = 15 * time.Minute
+)

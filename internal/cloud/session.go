@@ -1,0 +1,175 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"golang.org/x/time/rate"
+)
+
+// Defaults of Options.
+const (
+	DefaultCallLimit = 20 * time.Second
+	// DefaultWriteRate is in changing calls a second: Secrets Manager takes 50 a second of all writes of an
+	// account together (AWS Secrets Manager quotas), and the account has other users.
+	DefaultWriteRate = 10
+)
+
+// Options of a Session. The zero Options are the standard AWS configuration: environment, profile, SSO, container
+// and instance role, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>.
+type Options struct {
+	Region         string                  // default: the standard configuration's
+	Role           string                  // ARN to assume from there; "" acts as what is there
+	SessionName    string                  // of the assumed role; characters STS doesn't take become "-"
+	SourceIdentity string                  // likewise: the person. The role's trust policy must allow sts:SetSourceIdentity
+	Credentials    aws.CredentialsProvider // instead of the standard configuration's
+	Endpoint       string                  // of every service, instead of the standard configuration's
+	Transport      http.RoundTripper       // instead of the SDK's; the fence lies above it
+	Writes         *rate.Limiter           // shared by all sessions of one account; nil makes one of DefaultWriteRate
+	CallLimit      time.Duration           // time limit of one attempt of a call; 0 means DefaultCallLimit
+	// Unfenced lets changing calls leave without a lease. Only for the evidence store and its log copy: there
+	// the conditional write decides who may go on, so it can't wait for that decision.
+	Unfenced bool
+}
+
+// A Session is one environment's clients. They may be used by many goroutines and share connections,
+// credentials, rate and limits.
+type Session struct {
+	cfg      aws.Config
+	mu       sync.Mutex
+	identity string
+}
+
+// Open reads the configuration. It calls no service: credentials are fetched with the first call that needs
+// them, and renewed by themselves.
+func Open(ctx context.Context, o Options) (*Session, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, o.load()...)
+	if err != nil {
+		return nil, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	if o.CallLimit == 0 {
+		o.CallLimit = DefaultCallLimit
+	}
+	if o.Writes == nil {
+		o.Writes = rate.NewLimiter(DefaultWriteRate, DefaultWriteRate)
+	}
+	if o.Role != "" {
+		// Credentials are fetched over the plain transport: assuming a role changes nothing.
+		provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), o.Role, func(a *stscreds.AssumeRoleOptions) {
+			a.Duration = time.Hour // the most that STS gives to a role assumed from another role
+			if a.RoleSessionName = sessionName(o.SessionName); a.RoleSessionName == "" {
+				a.RoleSessionName = "rekey"
+			}
+			if who := sessionName(o.SourceIdentity); who != "" {
+				a.SourceIdentity = &who
+			}
+		})
+		cfg.Credentials = aws.NewCredentialsCache(provider, func(c *aws.CredentialsCacheOptions) {
+			c.ExpiryWindow = 5 * time.Minute
+		})
+	}
+	cfg.HTTPClient = &http.Client{
+		Transport: &fence{base: base(cfg.HTTPClient), limit: o.CallLimit, writes: o.Writes, open: o.Unfenced},
+		// A signed call, which may carry a value, goes to its endpoint and nowhere else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	cfg.Retryer = func() aws.Retryer { return Retry() }
+	return &Session{cfg: cfg}, nil
+}
+
+func (o Options) load() []func(*config.LoadOptions) error {
+	load := []func(*config.LoadOptions) error{
+		// Off AWS the instance role's address doesn't answer, and the SDK's patience there is minutes.
+		config.WithEC2RoleCredentialOptions(func(e *ec2rolecreds.Options) {
+			e.Client = imds.New(imds.Options{Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Timeout: 2 * time.Second}})
+		}),
+	}
+	if o.Region != "" {
+		load = append(load, config.WithRegion(o.Region))
+	}
+	if o.Credentials != nil {
+		load = append(load, config.WithCredentialsProvider(o.Credentials))
+	}
+	if o.Endpoint != "" {
+		load = append(load, config.WithBaseEndpoint(o.Endpoint))
+	}
+	if o.Transport != nil {
+		load = append(load, config.WithHTTPClient(&http.Client{Transport: o.Transport}))
+	}
+	return load
+}
+
+// base is the transport of the client that the configuration made: with its proxy and certificates.
+func base(c aws.HTTPClient) http.RoundTripper {
+	switch c := c.(type) {
+	case *awshttp.BuildableClient:
+		return c.GetTransport()
+	case *http.Client:
+		if c.Transport != nil {
+			return c.Transport
+		}
+	}
+	return awshttp.NewBuildableClient().GetTransport()
+}
+
+var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)
+
+// sessionName makes s 2 to 64 characters that STS takes as RoleSessionName and SourceIdentity
+// (AWS STS API Reference, AssumeRole); "" stays "".
+func sessionName(s string) string {
+	s = notInSessionName.ReplaceAllString(s, "-")
+	if len(s) == 1 {
+		s += "-"
+	}
+	return s[:min(len(s), 64)]
+}
+
+// Region is where the session's calls go.
+func (s *Session) Region() string { return s.cfg.Region }
+
+// SecretsManager is a client of AWS Secrets Manager.
+func (s *Session) SecretsManager() *secretsmanager.Client { return secretsmanager.NewFromConfig(s.cfg) }
+
+// S3 is a client of Amazon S3. A configured endpoint is addressed by path: other stores than AWS's seldom
+// have a name for every bucket.
+func (s *Session) S3() *s3.Client {
+	return s3.NewFromConfig(s.cfg, func(o *s3.Options) { o.UsePathStyle = o.UsePathStyle || o.BaseEndpoint != nil })
+}
+
+// Logs is a client of Amazon CloudWatch Logs.
+func (s *Session) Logs() *cloudwatchlogs.Client { return cloudwatchlogs.NewFromConfig(s.cfg) }
+
+// IAM is a client of AWS IAM.
+func (s *Session) IAM() *iam.Client { return iam.NewFromConfig(s.cfg) }
+
+// STS is a client of AWS STS.
+func (s *Session) STS() *sts.Client { return sts.NewFromConfig(s.cfg) }
+
+// Identity is the ARN that the session acts as. It asks STS once and remembers the answer.
+func (s *Session) Identity(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.identity == "" {
+		out, err := s.STS().GetCallerIdentity(ctx, nil)
+		if err != nil {
+			return "", Judge(err, "ask AWS who we are")
+		}
+		s.identity = aws.ToString(out.Arn)
+	}
+	return s.identity, nil
+}

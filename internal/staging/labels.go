@@ -1,0 +1,147 @@
+// Package staging owns the versions of a secret in AWS Secrets Manager and the staging labels on them: the half
+// of a rotation that most kinds share. Each function is one step: it looks, makes only the calls still needed,
+// and may be called again at any time, after any crash.
+//
+//   - The new version is stored under a token of the rotation as its version ID, and labelled AWSPENDING.
+//   - A label "ROLLBACK-<token>" holds the old version before AWSCURRENT leaves it: AWSPREVIOUS holds one
+//     generation only, and an unlabelled version may be pruned after a day.
+//   - Labels move by compare and swap: UpdateSecretVersionStage refuses when the label isn't on the version it
+//     is to be taken from (AWS API reference). A call repeated after a lost answer is refused too, so the SDK
+//     doesn't repeat it: the next look decides.
+//   - Secrets Manager answers eventually consistent reads. What is seen is believed at once; what isn't seen is
+//     asked for with a token, or looked for again.
+//
+// It must never touch a version or a label that this rotation, or one it inherits from, didn't record; and it
+// must never put anything derived from a value into a result: no hash, no part.
+package staging
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/secret"
+)
+
+// AWS's own staging labels.
+const (
+	Current  = "AWSCURRENT"
+	Pending  = "AWSPENDING"
+	Previous = "AWSPREVIOUS"
+)
+
+// Labels are the secrets of one environment.
+type Labels struct {
+	Client   *secretsmanager.Client
+	IAM      *iam.Client                           // nil: write permissions are not asked about
+	Identity func(context.Context) (string, error) // required with IAM
+	Region   string
+	Keep     secret.Keeper
+}
+
+// look is one DescribeSecret, and what staging reads from it.
+type look struct {
+	*secretsmanager.DescribeSecretOutput
+	at   map[string]string // label → version
+	tags map[string]string
+}
+
+func (l *Labels) look(ctx context.Context, name string) (*look, error) {
+	out, err := l.Client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
+	if err != nil {
+		return nil, cloud.Judge(err, fmt.Sprintf("look at %q", name))
+	}
+	return seen(out), nil
+}
+
+func seen(out *secretsmanager.DescribeSecretOutput) *look {
+	s := &look{out, map[string]string{}, map[string]string{}}
+	for version, labels := range out.VersionIdsToStages {
+		for _, label := range labels {
+			s.at[label] = version
+		}
+	}
+	for _, t := range out.Tags {
+		s.tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return s
+}
+
+// on are the labels of a version, sorted.
+func (s *look) on(version string) []string {
+	labels := slices.Clone(s.VersionIdsToStages[version])
+	slices.Sort(labels)
+	return labels
+}
+
+// move takes label from one version to another, compare and swap. from "": it must be on none; to "": removed.
+// Refused, it looks again: already there is success, elsewhere is somebody else's doing, and where it seemed to
+// be is an unknown outcome (a look may be older than the refusal).
+func (l *Labels) move(ctx context.Context, name, label, from, to string) error {
+	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: &name, VersionStage: &label}
+	if from != "" {
+		in.RemoveFromVersionId = &from
+	}
+	if to != "" {
+		in.MoveToVersionId = &to
+	}
+	_, err := l.Client.UpdateSecretVersionStage(ctx, in, func(o *secretsmanager.Options) { o.Retryer = cloud.Once() })
+	if err == nil {
+		return nil
+	}
+	doing := fmt.Sprintf("move %s of %q", label, name)
+	if to == "" {
+		doing = fmt.Sprintf("remove %s from version %s of %q", label, from, name)
+	}
+	if code := cloud.Code(err); code != cloud.InvalidParameter && code != cloud.InvalidRequest {
+		return cloud.Judge(err, doing)
+	}
+	now, lookErr := l.look(ctx, name)
+	if lookErr != nil {
+		return lookErr
+	}
+	switch at := now.at[label]; at {
+	case to:
+		return nil
+	case from:
+		return cloud.Unknown(err, doing+", though it is seen there")
+	default:
+		return rotation.Failf("find out who moved it; nothing was changed by this step",
+			"%s: somebody else moved it, it is on %s now", doing, version(at))
+	}
+}
+
+// strip takes every label off a version. All of them must be in ours: one that isn't says that somebody still
+// holds the version, and nothing is removed then.
+func (l *Labels) strip(ctx context.Context, name, id string, ours []string) error {
+	s, err := l.look(ctx, name)
+	if err != nil {
+		return err
+	}
+	labels := s.on(id)
+	for _, label := range labels {
+		if !slices.Contains(ours, label) {
+			return rotation.Failf(fmt.Sprintf("ask who set %s, and remove it there when nobody reads by it any more", label),
+				"version %s of %q also carries %s, which is not of this rotation: somebody may still read by it", id, name, label)
+		}
+	}
+	for _, label := range labels {
+		if err := l.move(ctx, name, label, id, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func version(id string) string {
+	if id == "" {
+		return "no version"
+	}
+	return "version " + id
+}
+
