@@ -160,8 +160,9 @@ func (r *Runner) open(ctx context.Context, j Job) (*work, error) {
 	w.plan, w.records = claimOf(records).Plan, records
 	d := plan.Next(&w.plan, w.records, r.Clock.Now())
 	idle := !plan.MayHaveBegun(&w.plan, w.records) && !d.State.Over()
+	fresh := d.State == plan.RolledBack && j.Again || idle && (w.other != nil || w.plan.Digest != j.Claim.Plan.Digest)
 	switch {
-	case d.State == plan.RolledBack && j.Again, idle && w.other != nil, idle && w.plan.Digest != j.Claim.Plan.Digest:
+	case fresh && !j.Withdrawn:
 		w.plan, w.records = plan.Attempt(j.Claim.Plan, w.plan.Attempt+1), nil
 		return w, w.order(ctx)
 	case w.other != nil && !d.State.Over():
