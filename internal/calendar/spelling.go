@@ -3,6 +3,7 @@
 package calendar
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -156,4 +157,13 @@ func ParseDuration(s string) (rotation.Duration, error) {
 		return 0, misspelt(durationHint, "%s is longer than ten years", quote(s))
 	}
 	return rotation.Duration(d), nil
+}
+
+// HintOf is how to write what err says is misspelt; "" for other errors.
+func HintOf(err error) string {
+	var e *SpellingError
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
 }
