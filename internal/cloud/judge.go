@@ -105,7 +105,7 @@ func callOf(err error) (c call) {
 	var broken *smithy.DeserializationError
 	switch {
 	case errors.As(err, &api):
-		c.code = line(api.ErrorCode())
+		c.code = Line(api.ErrorCode())
 		if m := denied.FindStringSubmatch(api.ErrorMessage()); m != nil {
 			c.identity, c.action, c.resource = m[1], m[2], m[3]
 			c.message = c.identity + " may not " + c.action
@@ -125,7 +125,7 @@ func callOf(err error) (c call) {
 	default:
 		c.message = err.Error()
 	}
-	c.message = line(c.message)
+	c.message = Line(c.message)
 	return c
 }
 
@@ -144,7 +144,7 @@ func (c call) String() string {
 		}
 	}
 	if c.request != "" {
-		s += fmt.Sprintf(" (request %s)", line(c.request))
+		s += fmt.Sprintf(" (request %s)", Line(c.request))
 	}
 	return s
 }
@@ -173,8 +173,8 @@ func (c call) hint() string {
 	return ""
 }
 
-// line is s on one line, without control characters, 300 characters at most.
-func line(s string) string {
+// Line is s on one line, without control characters, 300 characters at most.
+func Line(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || !unicode.IsPrint(r) {
 			return ' '

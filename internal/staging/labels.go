@@ -98,17 +98,19 @@ func (l *Labels) move(ctx context.Context, name, label, from, to string) error {
 	if to == "" {
 		doing = fmt.Sprintf("remove %s from version %s of %q", label, from, name)
 	}
-	if code := cloud.Code(err); code != cloud.InvalidParameter && code != cloud.InvalidRequest {
+	if !slices.Contains([]string{cloud.InvalidParameter, cloud.InvalidRequest, cloud.NotFound}, cloud.Code(err)) {
 		return cloud.Judge(err, doing)
 	}
 	now, lookErr := l.look(ctx, name)
 	if lookErr != nil {
 		return lookErr
 	}
-	switch at := now.at[label]; at {
-	case to:
+	switch at := now.at[label]; {
+	case at == to, to == "" && at != from:
 		return nil
-	case from:
+	case cloud.Code(err) == cloud.NotFound:
+		return cloud.Judge(err, doing)
+	case at == from:
 		return cloud.Unknown(err, doing+", though it is seen there")
 	default:
 		return rotation.Failf("find out who moved it; nothing was changed by this step",
@@ -130,6 +132,9 @@ func (l *Labels) strip(ctx context.Context, name, id string, ours []string) erro
 				"version %s of %q also carries %s, which is not of this rotation: somebody may still read by it", id, name, label)
 		}
 	}
+	if len(labels) == 0 && slices.Contains(ours, Pending) {
+		labels = []string{Pending} // a look may be too early to show it; the attempt itself isn't
+	}
 	for _, label := range labels {
 		if err := l.move(ctx, name, label, id, ""); err != nil {
 			return err
@@ -144,4 +149,3 @@ func version(id string) string {
 	}
 	return "version " + id
 }
-

@@ -1,0 +1,60 @@
+// Package secretsmanager is the kind of secrets that are generated values in AWS Secrets Manager: the whole value,
+// or one key of a JSON value, whose other bytes stay as they are.
+//
+// Old and new overlap: the old version stays readable under AWSPREVIOUS and a label of ours until decommission.
+// That the old value is refused afterwards can't be proven here: nobody but its consumers checks it, and a version
+// without labels stays readable by its ID until Secrets Manager prunes it, which no call can hasten. Where a
+// system refuses old credentials, its kind proves that.
+//
+// It must never derive anything from a value for people to see, nor rotate a secret that another service manages.
+package secretsmanager
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/rastup/rekey/internal/problem"
+	"github.com/rastup/rekey/internal/secret/spec"
+)
+
+// A Target is one secret, or one key in it.
+type Target struct {
+	// Secret is the name or ARN of the secret in AWS Secrets Manager.
+	Secret string `json:"secret" yaml:"secret" rekey:"required" jsonschema:"required"`
+	// Key of the secret's JSON value to rotate, whose value is a string. Left out, the whole value is rotated.
+	Key string `json:"key,omitempty" yaml:"key"`
+	// KMSKey is the key that the secret must be encrypted with: ID, ARN or alias, as the secret names it. Left out, any.
+	KMSKey string `json:"kms_key,omitempty" yaml:"kms_key"`
+	// Generate says how new values look.
+	Generate spec.Spec `json:"generate,omitzero" yaml:"generate"`
+}
+
+// Identity is the secret's name, whether Secret is a name or an ARN. Two keys of one secret are the same target:
+// its versions and labels are one, so that only one rotation can go on in it.
+func (t *Target) Identity() string {
+	name := t.Secret
+	if parts := strings.SplitN(name, ":", 7); len(parts) == 7 && parts[0] == "arn" {
+		name = suffix.ReplaceAllString(parts[6], "")
+	}
+	return "secretsmanager/" + name
+}
+
+var (
+	suffix   = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
+	nameForm = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	arnForm  = regexp.MustCompile(`^arn:[\w-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+$`)
+)
+
+// Check reports what can't be right wherever the secret lives.
+func (t *Target) Check(r *problem.Report) {
+	switch {
+	case t.Secret == "":
+	case strings.HasPrefix(t.Secret, "arn:") && !arnForm.MatchString(t.Secret):
+		r.Add("secret", "secret-name", "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX", "%s is no ARN of a secret", problem.Quote(t.Secret))
+	case !strings.HasPrefix(t.Secret, "arn:") && !nameForm.MatchString(t.Secret):
+		r.Add("secret", "secret-name", "letters, digits and /_+=.@- are allowed, 512 characters at most", "%s is no name of a secret", problem.Quote(t.Secret))
+	}
+	for _, p := range t.Generate.Problems() {
+		r.Add("generate."+p.Key, "generate", p.Hint, "%s", p.Msg)
+	}
+}
