@@ -1,0 +1,200 @@
+// Package child runs commands: without a shell, with exactly the environment it is given, in a process group of
+// their own that is gone afterwards, for a limited time, with limited and cleaned output. It is the only package
+// that imports os/exec, and with apply the only one that waits: in real time, by timers, so that a clock in a
+// test doesn't move it.
+//
+// It must never hand on a variable, a descriptor or standard input that the command wasn't given, nor hold
+// output that hasn't gone through Command.Clean. It is hygiene, not a boundary: a command may do what its user
+// may, and a program that leaves its process group (setsid) outlives the command, though it can't hold it up.
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// ErrNotStarted is wrapped by every error of Run that says the command never ran.
+var ErrNotStarted = errors.New("not started")
+
+// Defaults of a Command.
+const (
+	DefaultGrace     = 5 * time.Second
+	DefaultMaxOutput = 256 << 10 // bytes
+)
+
+// drain is how long Run waits, after the group is gone, for the end of an output that somebody who left the
+// group still holds open.
+const drain = time.Second
+
+// A Command is what to run.
+type Command struct {
+	Args      []string                       // required: the program and its arguments, passed on untouched
+	Dir       string                         // required: where it runs
+	Env       []string                       // NAME=value: all it gets. A program without a slash is looked for in its PATH
+	Within    time.Duration                  // required: limit of its run
+	Grace     time.Duration                  // from SIGTERM to SIGKILL, default DefaultGrace
+	MaxOutput int64                          // bytes of output that are kept, after Clean; default DefaultMaxOutput
+	Stdin     []byte                         // nil: /dev/null
+	Clean     func(io.Writer) io.WriteCloser // required: takes secrets out; redact.Set's Writer
+	Live      io.Writer                      // gets the cleaned output as it comes, all of it; nil: nobody does
+	Now       func() time.Time               // required: measures Result.Took
+}
+
+// A Result is how a command ended.
+type Result struct {
+	Code      int           // exit status; -1 when a signal ended it
+	Signal    string        // that ended it, "killed"; "" when it exited
+	Output    []byte        // standard output and error as they came, cleaned; of too much, the beginning and the end
+	Truncated bool          // Output lacks its middle, and a line says how much
+	TimedOut  bool          // Within passed, and it was ended
+	Took      time.Duration //
+}
+
+// Run runs c and returns once its process group is gone. At the end of Within, or when ctx ends, the group gets
+// SIGTERM, and after Grace SIGKILL. An exit status, whatever it is, is no error; an end of ctx is, beside the
+// Result so far; so is what never started, which wraps ErrNotStarted (and, where it is that, fs.ErrNotExist).
+func Run(ctx context.Context, c Command) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
+	}
+	cmd, err := c.prepare()
+	if err != nil {
+		return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
+	}
+	defer r.Close()
+	cmd.Stdout, cmd.Stderr = w, w
+
+	// The kernel ends the command when the thread that started it ends (Pdeathsig), so that thread must stay.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	begin := c.Now()
+	closeOnExec()
+	err = cmd.Start()
+	_ = w.Close()
+	if err != nil {
+		return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
+	}
+	limit(cmd.Process.Pid)
+
+	out := &capped{max: c.MaxOutput}
+	copied := make(chan error, 1)
+	go func() { copied <- c.copy(out, r) }()
+	res := Result{TimedOut: c.await(ctx, cmd) && ctx.Err() == nil}
+	copyErr := finish(copied, r)
+	waitErr := cmd.Wait()
+	res.Took = c.Now().Sub(begin)
+	res.Output, res.Truncated = out.bytes()
+	return res.ended(ctx, cmd.ProcessState, waitErr, copyErr)
+}
+
+// prepare checks c, fills in its defaults and finds the program.
+func (c *Command) prepare() (*exec.Cmd, error) {
+	switch {
+	case len(c.Args) == 0 || c.Args[0] == "":
+		return nil, errors.New("no program is named")
+	case c.Within <= 0:
+		return nil, errors.New("no time limit is given")
+	case c.Dir == "" || c.Clean == nil || c.Now == nil:
+		return nil, errors.New("Dir, Clean and Now are required")
+	}
+	if c.Grace <= 0 {
+		c.Grace = DefaultGrace
+	}
+	if c.MaxOutput <= 0 {
+		c.MaxOutput = DefaultMaxOutput
+	}
+	path, err := find(c.Args[0], c.Dir, c.Env)
+	if err != nil {
+		return nil, err
+	}
+	return &exec.Cmd{Path: path, Args: c.Args, Dir: c.Dir, Env: append([]string{}, c.Env...), // never nil: that inherits
+		Stdin: stdin(c.Stdin), SysProcAttr: attributes(), WaitDelay: drain}, nil
+}
+
+// await returns once the main process has ended and its group has been killed; stopped says that it had to be told.
+func (c *Command) await(ctx context.Context, cmd *exec.Cmd) (stopped bool) {
+	pid, ended := cmd.Process.Pid, make(chan struct{})
+	go func() { awaitEnd(cmd); close(ended) }()
+	timer := time.NewTimer(c.Within)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		stopped = true
+	case <-timer.C:
+		stopped = true
+	}
+	if stopped {
+		_ = syscall.Kill(-pid, syscall.SIGTERM)
+		timer.Reset(c.Grace)
+		select {
+		case <-ended:
+		case <-timer.C:
+		}
+	}
+	// On Linux the main process isn't reaped yet: its number, which is the group's, can't be anybody else's.
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	<-ended
+	return stopped
+}
+
+// finish waits for the end of the output, but not for long: see drain.
+func finish(copied <-chan error, r *os.File) error {
+	timer := time.NewTimer(drain)
+	defer timer.Stop()
+	select {
+	case err := <-copied:
+		return err
+	case <-timer.C:
+		_ = r.Close()
+		<-copied
+		return nil
+	}
+}
+
+// copy takes the output to its end, also when it can't be written on: a full pipe would stop the command.
+func (c *Command) copy(out io.Writer, r io.Reader) error {
+	if c.Live != nil {
+		out = io.MultiWriter(out, c.Live)
+	}
+	clean := c.Clean(out)
+	_, err := io.Copy(onlyWriter{clean}, r)
+	if err != nil {
+		_, _ = io.Copy(io.Discard, r)
+	}
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, clean.Close())
+}
+
+// onlyWriter hides ReadFrom, which may take more at a time than Clean is meant to hold.
+type onlyWriter struct{ io.Writer }
+
+func (res Result) ended(ctx context.Context, state *os.ProcessState, waitErr, copyErr error) (Result, error) {
+	if state == nil {
+		return res, fmt.Errorf("wait for the command: %w", waitErr)
+	}
+	res.Code = state.ExitCode()
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		res.Signal = status.Signal().String()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return res, fmt.Errorf("command stopped: %w", context.Cause(ctx))
+	case copyErr != nil:
+		return res, fmt.Errorf("keep the command's output: %w", copyErr)
+	}
+	return res, nil
+}
