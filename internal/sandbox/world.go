@@ -1,0 +1,137 @@
+// Package sandbox is a small AWS inside the process: it speaks the real protocols over loopback HTTP, so that the
+// real SDKs, the AWS CLI and Terraform can work against it, and refuses what AWS refuses, with AWS's codes and
+// texts. Tests, the demo and `rekey sandbox` share it.
+//
+// It owns the world's clock, its principals and their permissions, the verification of signatures, dispatch and the
+// record of calls; each service is a package of its own. It must never answer an operation it doesn't know, never
+// listen on anything but loopback, and never be friendlier than AWS: what a test may do here it may do there.
+//
+// Known differences: the age of a signature isn't checked, since SDKs sign by the machine's clock and the world has
+// its own; everything is consistent at once; presigned URLs and signed chunks (STREAMING-AWS4-HMAC-SHA256-PAYLOAD)
+// are refused.
+package sandbox
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rastup/rekey/internal/sandbox/iam"
+	"github.com/rastup/rekey/internal/sandbox/logs"
+	"github.com/rastup/rekey/internal/sandbox/s3"
+	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/sts"
+	"github.com/rastup/rekey/internal/sandbox/wire"
+)
+
+// Error is a refusal in a service's own words; return one from a Fail hook to inject it.
+type Error = wire.Error
+
+// A Call is one request that carried a valid signature.
+type Call struct {
+	At        time.Time // by the world's clock
+	Service   string    // "secretsmanager", "s3", "logs", "sts", "iam"
+	Operation string    // "PutSecretValue"
+	Principal string    // ARN of who signed it
+	Target    string    // as the caller named it: a secret, "bucket/key", "group:stream", a role
+	Region    string    //
+	Code      string    // of the refusal; "" when it was granted
+}
+
+// A World is accounts, principals, services and their state. Safe for concurrent use.
+type World struct {
+	SecretsManager *secretsmanager.Service
+	S3             *s3.Service
+	Logs           *logs.Service
+	STS            *sts.Service
+	IAM            *iam.Service
+
+	clock  wire.Clock
+	random *wire.Random
+
+	mu    sync.Mutex
+	keys  map[string]key
+	rules []rule
+	fail  func(Call) error
+	calls []Call
+}
+
+type key struct {
+	secret, token string
+	who           wire.Identity
+}
+
+// New makes an empty world that lives by clock: no key, no secret, no bucket. See Seed.
+func New(clock wire.Clock) *World {
+	w := &World{clock: clock, random: wire.NewRandom(1), keys: map[string]key{}}
+	w.SecretsManager = secretsmanager.New(w.random)
+	w.S3 = s3.New(w.random)
+	w.Logs = logs.New(w.random)
+	w.STS = sts.New(w.random, w.addSession)
+	w.IAM = iam.New(w.STS, w.decide)
+	return w
+}
+
+// AddKey makes an access key of a user or role, known to every service.
+func (w *World) AddKey(id, secret, principalARN string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys[id] = key{secret: secret, who: wire.Identity{ARN: principalARN, UserID: "AIDA" + id[max(0, len(id)-16):]}}
+}
+
+// DropKey takes a key away: what is signed with it from now on is refused.
+func (w *World) DropKey(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.keys, id)
+}
+
+func (w *World) addSession(id, secret, token string, who wire.Identity) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys[id] = key{secret: secret, token: token, who: who}
+}
+
+// Fail asks f about every call after its signature was verified and before it has any effect. What f returns is
+// the answer: an *Error as it is, Lost after the call had its effect, any other error as a 500. nil lets it pass.
+func (w *World) Fail(f func(Call) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fail = f
+}
+
+// Calls are all calls so far, in the order of their arrival.
+func (w *World) Calls() []Call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.calls)
+}
+
+// Count is how often each "service:Operation" was called.
+func (w *World) Count() map[string]int {
+	n := map[string]int{}
+	for _, c := range w.Calls() {
+		n[c.Service+":"+c.Operation]++
+	}
+	return n
+}
+
+// Now is the world's time.
+func (w *World) Now() time.Time { return w.clock.Now().UTC() }
+
+func (w *World) arrive(c Call) (number int, injected error) {
+	w.mu.Lock()
+	w.calls = append(w.calls, c)
+	number, f := len(w.calls)-1, w.fail
+	w.mu.Unlock()
+	if f != nil {
+		injected = f(c)
+	}
+	return number, injected
+}
+
+func (w *World) answered(number int, code string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls[number].Code = code
+}
