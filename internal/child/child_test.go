@@ -89,7 +89,18 @@ func TestNoOtherDescriptorIsHandedOn(t *testing.T) {
 
 func TestNoCoreIsDumped(t *testing.T) {
 	// The limit comes just after the start: the command waits until it is there, or forever.
-	res := run(t, sh(`while [ "$(ulimit -c)" != 0 ]; do :; done; echo none`))
+	var lim syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &lim); err != nil {
+		t.Fatal(err)
+	}
+	raised := syscall.Rlimit{Cur: lim.Max, Max: lim.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &raised); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_CORE, &lim)
+	c := sh(`while [ "$(ulimit -c)" != 0 ]; do :; done; echo none`)
+	c.Within = 20 * time.Second
+	res := run(t, c)
 	if string(res.Output) != "none\n" {
 		t.Errorf("%q", res.Output)
 	}

@@ -3,6 +3,7 @@
 package child_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -31,6 +32,12 @@ func TestMain(m *testing.M) {
 
 // play is this test binary as a program that holds a token and runs a command that looks for it.
 func play(role string) int {
+	if role == "killed" {
+		_, err := child.Run(context.Background(), child.Command{Args: []string{"/bin/sh", "-c", "echo $$; exec sleep 300"},
+			Dir: "/", Within: time.Hour, Clean: unclean, Now: time.Now, Live: os.Stdout})
+		fmt.Println(err)
+		return 0
+	}
 	if strings.Contains(role, "sealed") {
 		for range 2 {
 			if err := child.Seal(); err != nil {
@@ -54,10 +61,10 @@ func (nopCloser) Close() error { return nil }
 
 func unclean(w io.Writer) io.WriteCloser { return nopCloser{w} }
 
-func playAs(t *testing.T, role string, uid uint32) string {
+func playAs(t *testing.T, part string, uid uint32) string {
 	t.Helper()
 	cmd := exec.Command(program(t))
-	cmd.Env = []string{"CHILD_TEST_ROLE=" + role, "AWS_SESSION_TOKEN=" + canary, "PATH=/usr/bin:/bin", "OTHER=x"}
+	cmd.Env = []string{role + "=" + part, "AWS_SESSION_TOKEN=" + canary, "PATH=/usr/bin:/bin", "OTHER=x"}
 	cmd.Dir = "/"
 	if uid != 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
@@ -116,4 +123,25 @@ func TestASealedProcessShowsItsVariablesToNobody(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestACommandEndsWhenItsRunnerIsKilled(t *testing.T) {
+	cmd := exec.Command(program(t))
+	cmd.Env = []string{role + "=killed"}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	gone(t, strings.TrimSpace(pid))
 }

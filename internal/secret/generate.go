@@ -9,9 +9,9 @@ import (
 )
 
 // Generate draws a new secret. Each value that s allows is equally likely. It errs only when s doesn't pass
-// its Check.
+// its Err.
 func (k Keeper) Generate(s spec.Spec) (Value, error) {
-	if err := s.Check(); err != nil {
+	if err := s.Err(); err != nil {
 		return Value{}, fmt.Errorf("generate a secret: %w", err)
 	}
 	set, classes := s.Set(), s.Classes()

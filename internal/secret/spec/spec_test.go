@@ -57,8 +57,8 @@ func TestABadSpecIsRefusedWithAllItsProblems(t *testing.T) {
 		if strings.Join(keys, " ") != c.keys || !strings.Contains(strings.Join(hints, "\n"), c.hint) {
 			t.Errorf("%+v: %v with %q", c.s, keys, hints)
 		}
-		if (c.s.Check() == nil) != (c.keys == "") {
-			t.Errorf("%+v: Check says %v", c.s, c.s.Check())
+		if (c.s.Err() == nil) != (c.keys == "") {
+			t.Errorf("%+v: Err says %v", c.s, c.s.Err())
 		}
 	}
 }
