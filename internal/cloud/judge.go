@@ -11,6 +11,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -103,6 +104,7 @@ func callOf(err error) (c call) {
 	}
 	var api smithy.APIError
 	var broken *smithy.DeserializationError
+	var unsent *smithyhttp.RequestSendError
 	switch {
 	case errors.As(err, &api):
 		c.code = Line(api.ErrorCode())
@@ -119,7 +121,9 @@ func callOf(err error) (c call) {
 			c.message = api.ErrorMessage()
 		}
 	case errors.As(err, &broken):
-		c.message = "the answer can't be read"
+		c.message = fmt.Sprintf("the answer (HTTP %d) can't be read", c.status)
+	case errors.As(err, &unsent):
+		c.message = unsent.Err.Error()
 	case op != nil:
 		c.message = op.Err.Error()
 	default:

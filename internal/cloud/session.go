@@ -39,7 +39,7 @@ type Options struct {
 	SourceIdentity string                  // likewise: the person. The role's trust policy must allow sts:SetSourceIdentity
 	Credentials    aws.CredentialsProvider // instead of the standard configuration's
 	Endpoint       string                  // of every service, instead of the standard configuration's
-	Transport      http.RoundTripper       // instead of the SDK's; the fence lies above it
+	Transport      http.RoundTripper       // instead of the SDK's, below the fence; not for finding credentials
 	Writes         *rate.Limiter           // shared by all sessions of one account; nil makes one of DefaultWriteRate
 	CallLimit      time.Duration           // time limit of one attempt of a call; 0 means DefaultCallLimit
 	// Unfenced lets changing calls leave without a lease. Only for the evidence store and its log copy: there
@@ -61,6 +61,10 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, o.load()...)
 	if err != nil {
 		return nil, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	// Not handed to the loading: a configured certificate bundle refuses any transport but the SDK's own.
+	if o.Transport != nil {
+		cfg.HTTPClient = &http.Client{Transport: o.Transport}
 	}
 	if o.CallLimit == 0 {
 		o.CallLimit = DefaultCallLimit
@@ -107,9 +111,6 @@ func (o Options) load() []func(*config.LoadOptions) error {
 	}
 	if o.Endpoint != "" {
 		load = append(load, config.WithBaseEndpoint(o.Endpoint))
-	}
-	if o.Transport != nil {
-		load = append(load, config.WithHTTPClient(&http.Client{Transport: o.Transport}))
 	}
 	return load
 }
