@@ -86,6 +86,7 @@ type Status struct {
 	Decision plan.Decision
 	Records  []rotation.Record // of this rotation's latest attempt; none when unclaimed
 	Head     rotation.Head     // of the chain
+	Chain    *evidence.Chain   // as this run left it
 	Waits    string            // what an open step, or the whole job, waits for
 }
 

@@ -30,7 +30,7 @@ type work struct {
 }
 
 func (w *work) status() Status {
-	s := Status{Plan: w.plan, Records: w.records, Head: w.chain.Head(), Waits: cmp.Or(w.waits, w.held)}
+	s := Status{Plan: w.plan, Records: w.records, Head: w.chain.Head(), Chain: w.chain, Waits: cmp.Or(w.waits, w.held)}
 	if w.superseded {
 		s.Decision = plan.Decision{State: plan.Superseded, Why: "superseded by " + w.other.Plan.Rotation}
 		return s
