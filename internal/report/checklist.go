@@ -1,0 +1,130 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// An Item is a line of the runbook's checklist: ticked by records, or open with its reason.
+type Item struct {
+	Text   string
+	Ticked bool
+	Why    string // what ticked it, or why it is open
+}
+
+// checklist is the runbook's six lines.
+func checklist(v View) []Item {
+	return []Item{
+		v.phase("New secret or key created", rotation.Create),
+		v.phase("Configuration deployed across environments", rotation.Deploy),
+		v.phase("Smoke tests executed", rotation.Validate),
+		v.phase("Previous secret revoked or scheduled for deletion", rotation.Decommission),
+		v.uploaded(),
+		v.ticket(),
+	}
+}
+
+// phase is ticked when every environment has a record of each of its steps, and it still holds.
+func (v View) phase(text string, phase rotation.Phase) Item {
+	var done, open []string
+	for _, s := range v.Environments {
+		if why := s.lacks(phase); why != "" {
+			open = append(open, s.Name+": "+why)
+			continue
+		}
+		i := slices.IndexFunc(s.Steps, func(st Step) bool { return st.Phase == phase })
+		last, n := s.Steps[i], 0
+		for _, st := range s.Steps {
+			if st.Phase == phase {
+				n++
+				if st.At.After(last.At) {
+					last = st
+				}
+			}
+		}
+		what := Stamp(last.At, v.Now)
+		if phase == rotation.Validate {
+			what = fmt.Sprintf("%s, %s", Count(n, "check"), what)
+		}
+		done = append(done, s.Name+" "+what)
+	}
+	if len(open) > 0 || len(done) == 0 {
+		return Item{text, false, cmp.Or(strings.Join(open, "; "), "no environments")}
+	}
+	return Item{text, true, strings.Join(done, "; ")}
+}
+
+// lacks is why the steps of phase aren't done; "" when they are.
+func (s Standing) lacks(phase rotation.Phase) string {
+	if s.back() {
+		return s.Short
+	}
+	have := false
+	for _, st := range s.Steps {
+		if st.Phase != phase {
+			continue
+		}
+		have = true
+		switch {
+		case st.Mark == Done:
+		case st.Mark == Failed:
+			return st.Key + " failed"
+		case s.Decision.State.Over():
+			return s.Short
+		case s.Records == 0 || !s.Begun:
+			return "not begun"
+		default:
+			return st.Key + " is still to come"
+		}
+	}
+	if !have {
+		return "its plan has no such step"
+	}
+	return ""
+}
+
+func (v View) uploaded() Item {
+	const text = "Audit evidence uploaded"
+	var done, open []string
+	for _, s := range v.Environments {
+		switch d := s.Decision; {
+		case s.Records == 0 || s.Head.Seq == 0:
+			open = append(open, s.Name+": no records")
+		case !d.State.Over():
+			open = append(open, fmt.Sprintf("%s: %s so far", s.Name, Count(s.Records, "record")))
+		case d.State == plan.Missed:
+			open = append(open, s.Name+": "+s.Short)
+		default:
+			done = append(done, fmt.Sprintf("%s %s", s.Name, Count(s.Records, "record")))
+		}
+	}
+	if len(open) > 0 || len(done) == 0 {
+		return Item{text, false, cmp.Or(strings.Join(open, "; "), "no environments")}
+	}
+	return Item{text, true, strings.Join(done, "; ")}
+}
+
+// ticket is never ticked here: the ticket follows the journal, so no record can tell that it was closed.
+func (v View) ticket() Item {
+	const text = "Runbook ticket closed with summary"
+	switch {
+	case v.Ticket == "":
+		return Item{text, false, "no ticket on record"}
+	case v.Over():
+		return Item{text, false, v.Ticket + " is closed from these records; look there"}
+	}
+	return Item{text, false, v.Ticket + " stays open until every environment is over"}
+}
+
+// Count is a number of things: "1 check", "3 checks".
+func Count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}

@@ -1,0 +1,88 @@
+package report
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// old says where the old credential is.
+func old(s Standing, e Environment, now time.Time) string {
+	d, end := s.Decision, ending(e.Plan.Steps)
+	switch {
+	case s.Records == 0 || !s.Begun:
+		return "live"
+	case d.State == plan.Superseded:
+		return "kept by the rotation that took over"
+	}
+	for _, u := range s.Undo {
+		if u.Name == "restore" && u.Mark == Done {
+			return "live again since " + Stamp(u.At, now)
+		}
+	}
+	if s.back() {
+		promote := slices.IndexFunc(s.Steps, func(st Step) bool { return st.Phase == rotation.Deploy && st.Mark != Ahead })
+		switch {
+		case promote < 0:
+			return "live, was never replaced"
+		case d.State == plan.RolledBack:
+			return "live again"
+		}
+		return "not live: being brought back"
+	}
+	if s.Steps == nil || slices.ContainsFunc(s.Steps, func(st Step) bool { return st.Phase == rotation.Deploy && st.Mark != Done }) {
+		return "live or kept"
+	}
+	if end < 0 {
+		return "kept: the plan has no decommission"
+	}
+	last := s.Steps[end]
+	begun := slices.ContainsFunc(e.Records, func(r rotation.Record) bool { return r.Outcome == rotation.Begun })
+	switch {
+	case last.Mark == Done:
+		return "gone since " + Stamp(last.At, now)
+	case begun:
+		return "going: its removal has begun"
+	case d.State == plan.Stuck || d.State == plan.Waiting:
+		return "kept until " + d.Step.Key + " is done"
+	}
+	for _, f := range Forecast(&e.Plan, e.Records, now) {
+		if f.Step.Key == last.Key {
+			return goes(f.At, now)
+		}
+	}
+	return "kept"
+}
+
+func goes(at, now time.Time) string {
+	if !at.After(now) {
+		return "goes now"
+	}
+	return "goes " + Stamp(at, now)
+}
+
+// Ending is the step with which the old credential goes; false when the plan has none.
+func Ending(p *rotation.Plan) (rotation.Step, bool) {
+	if i := ending(p.Steps); i >= 0 {
+		return p.Steps[i], true
+	}
+	return rotation.Step{}, false
+}
+
+func ending(steps []rotation.Step) (at int) {
+	at = -1
+	for i, s := range steps {
+		if s.Phase != rotation.Decommission {
+			continue
+		}
+		if s.Final || s.Name == "decommission" {
+			at = i
+		}
+	}
+	if at < 0 {
+		at = slices.IndexFunc(steps, func(s rotation.Step) bool { return s.Phase == rotation.Decommission })
+	}
+	return at
+}

@@ -1,0 +1,147 @@
+// Package report owns what all reports say of a rotation: where it stands, what is next and when, where the old
+// credential is, who was asked, whose move it is. The media beside it (terminal, summary) only lay it out.
+//
+// It is a projection of plan and records: it decides nothing that package plan doesn't say, reads no clock, calls
+// nobody, and never sees a secret: texts come in redacted. What it hands out may still be hostile: every medium
+// escapes what it prints.
+package report
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// An Environment is one environment of a rotation, as apply or the journal has it.
+type Environment struct {
+	Name     string
+	Plan     rotation.Plan
+	Records  []rotation.Record // of the rotation's latest attempt, its claim first; none when it hasn't begun
+	Decision plan.Decision
+	Head     rotation.Head // of the chain
+}
+
+// A View is one secret's rotation across its environments. Times are UTC.
+type View struct {
+	Secret, Rotation string
+	Kind, Reason     string
+	Ticket, Owner    string // "" before the first claim
+	Path             string // the request's file; "" before the first claim
+	Now              time.Time
+	Environments     []Standing
+	Checklist        []Item
+}
+
+// New makes the view of one rotation at now. envs are in the configured order.
+func New(secret, name string, envs []Environment, now time.Time) View {
+	v := View{Secret: secret, Rotation: name, Now: now}
+	for _, e := range envs {
+		v.Kind, v.Reason = cmp.Or(v.Kind, e.Plan.Kind), cmp.Or(v.Reason, e.Plan.Reason)
+		if c := claim(e.Records); c != nil {
+			v.Ticket, v.Owner, v.Path = cmp.Or(v.Ticket, c.Ticket), cmp.Or(v.Owner, c.Owner), cmp.Or(v.Path, c.Path)
+		}
+	}
+	for _, e := range envs {
+		v.Environments = append(v.Environments, stand(e, v.Path, now))
+	}
+	v.Checklist = checklist(v)
+	return v
+}
+
+// Over says whether nothing is left to do in any environment.
+func (v View) Over() bool {
+	for _, s := range v.Environments {
+		if !s.Decision.State.Over() {
+			return false
+		}
+	}
+	return true
+}
+
+// Urgent says whether a person must do something: the higher, the sooner. 0: nobody.
+func (v View) Urgent() (n int) {
+	for _, s := range v.Environments {
+		n = max(n, s.urgent())
+	}
+	return n
+}
+
+// Headline is the answer in a few words, what needs a person first: "stage rolled back, dev validated".
+func (v View) Headline() string {
+	var order []string
+	names := map[string][]string{}
+	for urgent := 3; urgent >= 0; urgent-- {
+		for _, s := range v.Environments {
+			if s.urgent() != urgent {
+				continue
+			}
+			if names[s.Short] == nil {
+				order = append(order, s.Short)
+			}
+			names[s.Short] = append(names[s.Short], s.Name)
+		}
+	}
+	for i, short := range order {
+		order[i] = And(names[short]) + " " + short
+	}
+	return cmp.Or(strings.Join(order, ", "), "no environments")
+}
+
+// Next is what comes next, and when: the moves of people first, then what is due, then what waits for a time.
+func (v View) Next() []string {
+	var moves, due, later []string
+	for _, s := range v.Environments {
+		switch {
+		case s.Move != "":
+			moves = append(moves, "Your move in "+s.Name+": "+s.Move)
+		case s.Next == "":
+		case s.Decision.State == plan.Open:
+			due = append(due, s.Next)
+		default:
+			later = append(later, s.Next)
+		}
+	}
+	all := append(append(moves, due...), later...)
+	switch {
+	case len(all) == 0:
+		return []string{"Nothing to do: it is over."}
+	case len(moves)+len(due) == 0:
+		return append(all, "Nothing to do until then.")
+	}
+	return all
+}
+
+// NextAt is when something is due next: v.Now when it is now, zero when nothing has a time.
+func (v View) NextAt() (at time.Time) {
+	for _, s := range v.Environments {
+		t := time.Time{}
+		switch d := s.Decision; {
+		case d.Due():
+			t = v.Now
+		case d.State == plan.Deferred:
+			t = d.Until
+		}
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	return at
+}
+
+// And joins names for people: "dev", "dev and stage", "dev, stage and prod".
+func And(names []string) string {
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return strings.Join(names, "")
+}
+
+func claim(records []rotation.Record) *rotation.Claim {
+	if len(records) == 0 {
+		return nil
+	}
+	return records[0].Claim
+}

@@ -1,0 +1,228 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// A Standing is where one environment of a rotation stands.
+type Standing struct {
+	Name      string
+	Attempt   int
+	Decision  plan.Decision
+	Validated bool   // the new credential is live and proven
+	Begun     bool   // something may have been changed
+	Short     string // "validated", "waits for its window"
+	Next      string // what comes next, and when; "" when over, or when it is a person's move
+	Move      string // what a person must do; "" nothing
+	Old       string // where the old credential is: "goes 24 Nov 09:41 UTC"
+	Stopped   string // why the last run left in the middle; "" it didn't
+	Steps     []Step
+	Undo      []Step
+	Failures  []Failure // what still counts, the cause first
+	Claim     *rotation.Claim
+	Records   int           // of this attempt
+	Head      rotation.Head // of the chain
+	last      time.Time
+}
+
+// A Failure is a step that definitely failed, or another reason why a rotation was given up (no Step).
+type Failure struct {
+	Step  string
+	At    time.Time // zero: unknown
+	Text  string
+	Hint  string
+	Files []rotation.FileRef
+}
+
+// At is the last record's time; zero when there is none.
+func (s Standing) At() time.Time { return s.last }
+
+func stand(e Environment, path string, now time.Time) Standing {
+	d := e.Decision
+	s := Standing{Name: e.Name, Attempt: e.Plan.Attempt, Decision: d, Records: len(e.Records), Head: e.Head, Claim: claim(e.Records)}
+	if n := len(e.Records); n > 0 {
+		last := e.Records[n-1]
+		s.last = last.At
+		s.Validated = plan.Validated(&e.Plan, e.Records, now)
+		s.Begun = plan.MayHaveBegun(&e.Plan, e.Records)
+		if last.Outcome == rotation.Released && !d.State.Over() {
+			s.Stopped = cmp.Or(last.Text, "stopped early")
+		}
+	}
+	s.Steps, s.Undo = steps(&e.Plan, e.Records, d, now)
+	s.Failures = failures(s, e.Records)
+	s.Short = short(s)
+	s.Old = old(s, e, now)
+	if s.Move = move(s, e, path); s.Move == "" {
+		s.Next = next(s, now)
+	}
+	return s
+}
+
+// failures are the steps that failed and weren't done later; or the decision's reason when no record tells.
+func failures(s Standing, records []rotation.Record) (all []Failure) {
+	for _, st := range slices.Concat(s.Steps, s.Undo) {
+		if st.Mark == Failed {
+			all = append(all, Failure{Step: st.Key, At: st.At, Text: st.Text, Hint: st.Hint, Files: st.Files})
+		}
+	}
+	if s.Decision.State == plan.Stuck || s.Decision.State == plan.Refused {
+		if !slices.ContainsFunc(all, func(f Failure) bool { return f.Step == s.Decision.Step.Key }) {
+			all = append(all, Failure{Step: s.Decision.Step.Key, Text: s.Decision.Why})
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	for _, r := range records {
+		if r.Outcome == rotation.Asked && s.back() {
+			return []Failure{{At: r.At, Text: "rollback asked: " + r.Text, Hint: r.Hint}}
+		}
+	}
+	if s.back() || s.Decision.State == plan.Missed {
+		return []Failure{{Text: s.Decision.Why}}
+	}
+	return nil
+}
+
+// back says whether the rotation is, or was, taken back.
+func (s Standing) back() bool {
+	return s.Decision.State == plan.RolledBack || s.Decision.Step.Phase == rotation.Rollback
+}
+
+func (s Standing) urgent() int {
+	switch d := s.Decision; {
+	case d.State == plan.Stuck && d.Step.Phase == rotation.Rollback:
+		return 3
+	case d.State == plan.Stuck, d.Step.Phase == rotation.Rollback:
+		return 2
+	case s.Move != "":
+		return 1
+	}
+	return 0
+}
+
+func short(s Standing) string {
+	d := s.Decision
+	switch d.State {
+	case plan.Finished:
+		return "finished"
+	case plan.RolledBack, plan.Superseded:
+		return string(d.State)
+	case plan.Missed:
+		return "never began: " + d.Why
+	case plan.Refused:
+		return "refused"
+	case plan.Stuck:
+		switch {
+		case d.Step.Phase == rotation.Rollback:
+			return "stuck rolling back, at " + d.Step.Key
+		case d.Step.Phase.Undone():
+			return "held at " + d.Step.Key
+		}
+		return "stuck at " + d.Step.Key
+	}
+	if d.Step.Phase == rotation.Rollback {
+		return "rolling back"
+	}
+	switch {
+	case s.Validated && d.State == plan.Deferred:
+		return "validated"
+	case s.Validated && d.State == plan.Waiting:
+		return "validated, " + d.Step.Key + " waits"
+	case s.Validated:
+		return "validated, " + d.Step.Key + " is due"
+	case d.State == plan.Deferred:
+		return "waits for " + holder(d)
+	case d.State == plan.Waiting && !s.Begun:
+		return "waits: " + d.Why
+	case d.State == plan.Waiting:
+		return "waits at " + d.Step.Key
+	case s.Records == 0:
+		return "can start now"
+	}
+	return "at " + d.Step.Key
+}
+
+// holder is what a deferred step waits for.
+func holder(d plan.Decision) string {
+	switch w, h := d.Step.Window, d.Step.Hours; {
+	case w != nil && d.Until.Equal(w.From):
+		return "its window"
+	case h != nil && w != nil:
+		return "business hours in its window"
+	case h != nil && d.Step.After == "":
+		return "business hours"
+	case w != nil:
+		return "its window"
+	}
+	return "its time"
+}
+
+func next(s Standing, now time.Time) string {
+	d := s.Decision
+	switch {
+	case d.State.Over():
+		return ""
+	case d.State == plan.Deferred && s.Validated:
+		return fmt.Sprintf("%s goes on with %s on %s", s.Name, d.Step.Key, When(d.Until, now))
+	case d.State == plan.Deferred:
+		return fmt.Sprintf("%s waits for %s, opens %s", s.Name, holder(d), When(d.Until, now))
+	case d.State == plan.Waiting && d.Step.Key != "" && s.Records > 0:
+		return fmt.Sprintf("%s waits at %s: %s", s.Name, d.Step.Key, d.Why)
+	case d.State == plan.Waiting:
+		return fmt.Sprintf("%s waits: %s", s.Name, d.Why)
+	case s.Records == 0:
+		return s.Name + " can start now"
+	case s.Stopped != "":
+		return fmt.Sprintf("%s: the last run stopped (%s); the next run looks again and goes on with %s", s.Name, s.Stopped, d.Step.Key)
+	case d.Step.Phase == rotation.Rollback:
+		return fmt.Sprintf("%s is being rolled back, next is %s", s.Name, d.Step.Key)
+	}
+	return fmt.Sprintf("%s goes on with %s now", s.Name, d.Step.Key)
+}
+
+// move says what a person must do, as on a call at three in the morning.
+func move(s Standing, e Environment, path string) string {
+	d := s.Decision
+	again := command("apply", e, path)
+	switch {
+	case d.State == plan.Refused:
+		return "mend it, then re-run the job (" + again + "). Nothing was changed."
+	case d.State == plan.Stuck && d.Step.Phase == rotation.Rollback:
+		return "the old credential is not proven live again yet. Mend this now, then re-run the job (" + again + "): it tries this step again."
+	case d.State == plan.Stuck && d.Step.Phase.Undone():
+		return "decide. The request says on_failure: hold, so nothing is undone by itself. Mend it and re-run the job (" +
+			again + "), or take it back (" + command("rollback", e, path) + ")."
+	case d.State == plan.Stuck:
+		return "mend it, then re-run the job (" + again + "). The new credential is live and validated; only the old one is not proven gone."
+	case d.State == plan.RolledBack:
+		return "mend what failed, then start it again (" + command("apply --again", e, path) + ") or open a new request."
+	case d.State == plan.Missed && !strings.Contains(d.Why, "withdrawn"):
+		return "open a new request if the rotation is still wanted."
+	}
+	return ""
+}
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/~+@-]*$`)
+
+// command is a line to copy: words that a shell could read otherwise are quoted.
+func command(verb string, e Environment, path string) string {
+	return "rekey " + verb + " --environment " + Word(e.Name) + " " + Word(cmp.Or(path, e.Plan.Rotation))
+}
+
+// Word is one word of a command line to copy: quoted where a shell would read it otherwise.
+func Word(s string) string {
+	if plain.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

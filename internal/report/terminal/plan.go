@@ -1,0 +1,233 @@
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rastup/rekey/internal/report"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// Plan prints what would happen, as if nothing had begun: first when each environment can start, then the steps of
+// each. Secrets that go through the same are told once. notes are lines of the caller's, after the answer.
+func Plan(w io.Writer, plans []rotation.Plan, notes []string, now time.Time, s Style) error {
+	p := &page{Style: s}
+	if len(plans) == 0 {
+		p.para("", 0, "", "Nothing to rotate.")
+		return p.flush(w)
+	}
+	p.para("", 0, bold, answer(plans, now))
+	for _, n := range notes {
+		p.para("- ", 2, "", n)
+	}
+	for _, g := range alike(plans, now) {
+		p.WriteString("\n")
+		p.group(g, now)
+	}
+	p.WriteString("\n")
+	p.para("", 0, dim, "Times are the earliest there can be: approvals and the work itself take their own. Nothing was changed.")
+	return p.flush(w)
+}
+
+// answer is what the reader came for.
+func answer(plans []rotation.Plan, now time.Time) string {
+	var envs []string
+	secrets := map[string]bool{}
+	starts := map[string]map[string]int{}
+	order := map[string][]string{}
+	for i := range plans {
+		p := &plans[i]
+		secrets[p.Secret] = true
+		if starts[p.Environment] == nil {
+			envs, starts[p.Environment] = append(envs, p.Environment), map[string]int{}
+		}
+		what := starting(p, now)
+		if starts[p.Environment][what] == 0 {
+			order[p.Environment] = append(order[p.Environment], what)
+		}
+		starts[p.Environment][what]++
+	}
+	parts := make([]string, len(envs))
+	for i, e := range envs {
+		parts[i] = e + " " + strings.Join(order[e], ", ")
+		if len(order[e]) > 1 {
+			for j, what := range order[e] {
+				order[e][j] = fmt.Sprintf("%d× %s", starts[e][what], what)
+			}
+			parts[i] = e + ": " + strings.Join(order[e], ", ")
+		}
+	}
+	what := report.Count(len(plans), "rotation") + " in " + report.Count(len(envs), "environment")
+	if len(secrets) > 1 {
+		what = fmt.Sprintf("%d secrets, %s", len(secrets), what)
+	}
+	return what + ": " + strings.Join(parts, "; ")
+}
+
+func starting(p *rotation.Plan, now time.Time) string {
+	at, ok, why := start(p, now)
+	switch {
+	case !ok:
+		return "can't start: " + why
+	case p.Needs != "" && at.After(now):
+		return "waits for " + p.Needs + " and for " + report.Stamp(at, now)
+	case p.Needs != "":
+		return "waits for " + p.Needs
+	case at.After(now):
+		return "waits for " + report.Stamp(at, now)
+	}
+	return "can start now"
+}
+
+type group struct {
+	plan    *rotation.Plan
+	secrets []string
+}
+
+// alike puts plans together that differ in the secret only, in the order given.
+func alike(plans []rotation.Plan, now time.Time) (groups []group) {
+	at := map[string]int{}
+	for i := range plans {
+		p := &plans[i]
+		b := &page{}
+		b.body(p, now)
+		key := p.Environment + "\x00" + p.Rotation + "\x00" + p.Kind + "\x00" + p.Reason + "\x00" + b.String()
+		g, ok := at[key]
+		if !ok {
+			g, at[key] = len(groups), len(groups)
+			groups = append(groups, group{plan: p})
+		}
+		groups[g].secrets = append(groups[g].secrets, p.Secret)
+	}
+	return groups
+}
+
+func (p *page) group(g group, now time.Time) {
+	if len(g.secrets) == 1 {
+		p.para("", 2, bold, g.plan.Chain.String()+join(" ("+g.plan.Kind, g.plan.Reason)+")")
+	} else {
+		p.para("", 2, bold, fmt.Sprintf("%d secrets in %s%s)", len(g.secrets), g.plan.Environment, join(" ("+g.plan.Kind, g.plan.Reason)))
+		p.para("  ", 2, "", strings.Join(g.secrets, ", "))
+	}
+	p.body(g.plan, now)
+}
+
+func (p *page) body(pl *rotation.Plan, now time.Time) {
+	at, ok, _ := start(pl, now)
+	p.para("  ", 2, "", "start: "+conditions(pl, now))
+	foreseen := map[string]time.Time{}
+	for _, f := range report.Forecast(pl, nil, now) {
+		foreseen[f.Step.Key] = f.At
+	}
+	if end, has := report.Ending(pl); ok && has {
+		if kept, ends := kept(pl, end), foreseen[end.Key]; !ends.IsZero() {
+			p.para("  ", 2, "", "old credential: kept "+kept+"goes "+report.When(ends, now)+" at the earliest")
+		}
+	} else if !has {
+		p.para("  ", 2, "", "old credential: stays, the plan has no decommission")
+	}
+	wide := 0
+	for _, s := range slices.Concat(pl.Steps, pl.Undo) {
+		wide = max(wide, report.Columns(report.Line(s.Key)))
+	}
+	wide = min(wide, max(10, p.room()/3))
+	for i, s := range pl.Steps {
+		when := ""
+		if t := foreseen[s.Key]; t.After(at) {
+			when, at = "from "+report.Stamp(t, now), t
+		}
+		p.planned(fmt.Sprintf("%4d  ", i+1), s, wide, when)
+	}
+	if len(pl.Undo) > 0 {
+		p.WriteString("  if it fails after that\n")
+	}
+	if pl.OnFailure == "hold" {
+		p.para("  ", 2, yellow, "on_failure: hold: once it is promoted, only a person takes it back")
+	}
+	for _, s := range pl.Undo {
+		p.planned("   ↩  ", s, wide, "")
+	}
+}
+
+func conditions(pl *rotation.Plan, now time.Time) string {
+	what := starting(pl, now)
+	first := rotation.Step{}
+	for _, s := range pl.Steps {
+		if s.Window != nil || s.Hours != nil {
+			first = s
+			break
+		}
+	}
+	window, hours := "", ""
+	if w := first.Window; w != nil {
+		window = "window " + report.Stamp(w.From, now) + " to " + report.Stamp(w.To, now)
+	}
+	if h := first.Hours; h != nil {
+		hours = "hours " + strings.Join(h.Days, " ") + " " + h.From + "-" + h.To + " " + h.Zone
+	}
+	by := ""
+	if !pl.StartBy.IsZero() {
+		by = "not after " + report.Stamp(pl.StartBy, now)
+	}
+	return join(what, window, hours, by)
+}
+
+func kept(pl *rotation.Plan, end rotation.Step) string {
+	var d time.Duration
+	key := end.Key
+	for range pl.Steps { // a step comes after one before it: no longer than the plan
+		s, ok := pl.Step(key)
+		if !ok {
+			break
+		}
+		d, key = d+time.Duration(s.Delay), s.After
+	}
+	if d == 0 {
+		return ""
+	}
+	return report.Span(d) + ", "
+}
+
+func (p *page) planned(lead string, s rotation.Step, wide int, when string) {
+	text := does(s)
+	if s.Final {
+		text += "; from here nothing can be undone"
+	}
+	if s.Within > 0 {
+		text += ", within " + report.Span(time.Duration(s.Within))
+	}
+	key := wrap(s.Key, wide)
+	p.para(lead+pad(key[0], wide)+"  ", wide+8, "", join(when, text))
+	for _, l := range key[1:] {
+		p.WriteString("      " + l + "\n")
+	}
+}
+
+// does says what a step is for, by the names every recipe uses.
+func does(s rotation.Step) string {
+	if text := map[string]string{
+		"preflight":    "looks, changes nothing: target, permissions, nothing half-done by others",
+		"baseline":     s.Uses + " must be green before anything is changed",
+		"create":       "makes the new credential and stores it as pending",
+		"set":          "lets the target system accept the new credential too",
+		"test":         "proves the new credential before anyone depends on it",
+		"promote":      "makes the new credential the live one; the old one is kept",
+		"deploy":       s.Uses + " takes the new credential up",
+		"validate":     s.Uses + " must be green with the new credential",
+		"adopted":      "nobody uses the old credential any more",
+		"disable":      "switches the old credential off, reversibly",
+		"decommission": "removes the old credential",
+		"refused":      "tries the old credential: it must be refused",
+		"restore":      "makes the old credential the live one again",
+		"discard":      "removes the new credential, or keeps and reports it",
+	}[s.Name]; text != "" && (s.Phase != rotation.Rollback || s.Name == "restore" || s.Name == "discard") {
+		return text
+	}
+	if s.Phase == rotation.Rollback && s.Name == "validate" {
+		return s.Uses + " must be green with the old credential"
+	}
+	return s.Name + " of " + s.Uses
+}
