@@ -26,7 +26,7 @@ const (
 // Config holds what could be read; it is never nil.
 func Parse(file string, b []byte, checks map[string]func() any, l *problem.List) *Config {
 	c := &Config{File: file}
-	problem.Decode(problem.Source{File: file, Text: b}, c, l)
+	problem.Decode(problem.Source{File: file, What: "the configuration", Text: b}, c, l)
 	if len(c.Registry) == 0 {
 		c.Registry = []string{DefaultRegistry}
 	}
@@ -54,10 +54,10 @@ func (c *Config) readChecks(checks map[string]func() any, l *problem.List) {
 		var environments []problem.Text
 		use, ok := ReadUse(n, "check", checks, map[string]any{"environments": &environments}, l)
 		check := Check{Use: use}
-		for i, e := range environments {
+		for _, e := range environments {
 			if _, known := c.Environment(e.Value); !known {
 				l.Add(e.Pos, "unknown-environment", l.SuggestOf(e.Value, "there are", c.Names()), "no environment %s in this file", problem.Quote(e.Value))
-			} else if slices.Contains(environments[:i], problem.Text{Value: e.Value, Pos: environments[max(i-1, 0)].Pos}) || slices.Contains(check.Environments, e.Value) {
+			} else if slices.Contains(check.Environments, e.Value) {
 				l.Add(e.Pos, "duplicate-item", "remove one of the two", "%s is listed twice", e.Value)
 			}
 			check.Environments = append(check.Environments, e.Value)
@@ -101,9 +101,9 @@ func (c *Config) Check(r *problem.Report) {
 	for i, e := range c.Environments {
 		at := fmt.Sprintf("environments[%d].", i)
 		if first := slices.IndexFunc(c.Environments, func(o Environment) bool { return o.Name == e.Name }); first < i && e.Name != "" {
-			r.Add(at+"name", "duplicate-name", "", "there is already an environment %s", problem.Quote(e.Name))
+			r.Add(at+"name", "duplicate-name", "rename one of the two", "there is already an environment %s", problem.Quote(e.Name))
 		}
-		if first, twice := github[e.GitHubEnvironment]; twice && e.GitHubEnvironment != "" {
+		if first, twice := github[e.GitHubEnvironment]; twice && e.GitHubEnvironment != "" && c.Environments[first].Name != e.Name {
 			r.Add(at+"github_environment", "duplicate-name", "an approval for one must not open the other",
 				"%s and %s have the same GitHub Environment", c.Environments[first].Name, e.Name)
 		}
@@ -183,8 +183,9 @@ func (e *Evidence) Check(r *problem.Report) {
 func (p *Policy) Check(r *problem.Report) {
 	if _, err := regexp.Compile(p.Ticket); err != nil || r.Has("ticket") && p.Ticket == "" {
 		r.Add("ticket", "value", `write a regular expression like 'SEC-\d+'`, "%s isn't a regular expression", problem.Quote(p.Ticket))
+		p.Ticket = "" // reported once, not again at every request
 	}
 	if p.Retain > 0 && p.RetainLeast > p.Retain {
-		r.Add("retain", "value", "", "retain is shorter than retain_least")
+		r.Add("retain", "value", "make them equal, or retain longer", "retain is shorter than retain_least")
 	}
 }

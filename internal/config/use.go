@@ -42,8 +42,11 @@ func ReadUse(n *problem.Node, what string, shapes map[string]func() any, more ma
 		case more[f.Name.Value] != nil:
 			f.Value.Decode(more[f.Name.Value], l)
 		case !isShape:
-			l.Add(f.Name.Pos, "unknown-"+what, l.SuggestOf(f.Name.Value, "it can be", append(known, keys...)),
-				"no %s %s", what, problem.Quote(f.Name.Value))
+			hint := l.SuggestOf(f.Name.Value, "it can be", append(known, keys...))
+			if len(known) == 0 {
+				hint = "this version has no " + what + "s"
+			}
+			l.Add(f.Name.Pos, "unknown-"+what, hint, "no %s %s", what, problem.Quote(f.Name.Value))
 		case w.use.Uses != "":
 			l.Add(f.Name.Pos, "value", "begin a new item with a hyphen", "%s: a second %s in the same item", f.Name.Value, what)
 		default:
@@ -51,7 +54,7 @@ func ReadUse(n *problem.Node, what string, shapes map[string]func() any, more ma
 		}
 	}
 	if w.use.Uses == "" && l.Len() == before {
-		l.Add(w.use.Pos, "missing-key", l.SuggestOf("", "it can be", known), "names no %s", what)
+		l.Add(w.use.Pos, "missing-key", l.SuggestOf("", "it can be", known), "this item names no %s", what)
 	}
 	if w.use.Name == "" {
 		w.use.Name = w.use.Uses

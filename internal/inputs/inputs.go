@@ -66,7 +66,9 @@ func Load(fsys fs.FS, configPath string, shapes registry.Shapes, now time.Time, 
 		}
 	}
 	in.Registry = registry.Parse(parsed, shapes, l)
-	registry.Check(in.Registry, in.Config, now, l)
+	if len(in.Config.Environments) > 0 { // else every name would be unknown
+		registry.Check(in.Registry, in.Config, now, l)
+	}
 	for _, name := range requestFiles(fsys, in.Config, files, paths, l) {
 		b, ok := problem.Read(fsys, name, l)
 		if !ok {
@@ -74,7 +76,7 @@ func Load(fsys fs.FS, configPath string, shapes registry.Shapes, now time.Time, 
 		}
 		r := request.Parse(in.Config.Requests, name, b, l)
 		in.Requests = append(in.Requests, r)
-		if whole && len(in.Config.Environments) > 0 { // else every name would be unknown
+		if whole && len(in.Config.Environments) > 0 {
 			r.Resolve(in.Registry, in.Config, now, l)
 		}
 	}
@@ -84,6 +86,9 @@ func Load(fsys fs.FS, configPath string, shapes registry.Shapes, now time.Time, 
 // registryFiles are the files that the configuration's patterns name, each once, by name.
 func registryFiles(fsys fs.FS, c *config.Config, l *problem.List) (files []string) {
 	for _, pattern := range c.Registry {
+		if !fs.ValidPath(pattern) {
+			continue // reported with the configuration
+		}
 		if !strings.ContainsAny(pattern, "*?[") {
 			files = append(files, pattern)
 			continue

@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -37,7 +38,8 @@ type Checker interface{ Check(r *Report) }
 
 // Decode reads YAML into the struct that into points to, and reports every problem to l; ok is whether there was
 // none. Fields are found by their tag `yaml:"name"`; `rekey:"required"` must be there;
-// `jsonschema:"enum=a,enum=b,minimum=1,maximum=9"` holds as well as showing in the schema. Strings, booleans and
+// `rekey:"scalar"` lets text be written as a number; `like:"..."` is an
+// example for hints; `jsonschema:"enum=a,enum=b,minimum=1,maximum=9"` holds as well as showing in the schema. Strings, booleans and
 // numbers must be written as such; durations (rotation.Duration) as 48h, 2d or PT48H; whatever reads text
 // (encoding.TextUnmarshaler) takes any scalar. Structs, pointers, slices, maps with string keys, Text, Fields and
 // *Node may be nested.
@@ -52,15 +54,17 @@ func Decode(src Source, into any, l *List) (ok bool) {
 // Decode reads the node into what into points to; see the function Decode.
 func (n *Node) Decode(into any, l *List) (ok bool) {
 	before := l.Len()
-	d := decoder{src: n.src, list: l, bad: map[string]bool{}}
+	d := decoder{src: n.src, list: l, what: cmp.Or(n.what, "it"), bad: map[string]bool{}, meant: map[string]bool{}}
 	d.value(n.yaml, reflect.ValueOf(into).Elem(), "", tags{})
 	return l.Len() == before
 }
 
 type decoder struct {
-	src  Source
-	list *List
-	bad  map[string]bool // paths that have a problem
+	src   Source
+	list  *List
+	what  string          // names the whole
+	bad   map[string]bool // paths that have a problem
+	meant map[string]bool // paths that a misspelt key was probably meant for
 }
 
 func (d *decoder) add(n *yaml.Node, path, rule, hint, format string, a ...any) {
@@ -82,13 +86,13 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, t tags) {
 	}
 	switch {
 	case v.Type() == nodeType:
-		v.Set(reflect.ValueOf(&Node{n, d.src}))
+		v.Set(reflect.ValueOf(&Node{n, d.src, d.name(path)}))
 		return
 	case null(n):
-		d.add(n, path, "empty", "give it a value, or remove the key", "%s has no value", name(path))
+		d.add(n, path, "empty", "give it a value, or remove it", "%s has no value", d.name(path))
 		return
 	case v.Type() == fieldsType:
-		d.fields(n, v, path)
+		d.fields(n, v, path, t)
 		return
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -112,16 +116,29 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, t tags) {
 	}
 }
 
-func (d *decoder) want(n *yaml.Node, kind yaml.Kind, path, what string) bool {
+func (d *decoder) want(n *yaml.Node, kind yaml.Kind, path string, t tags) bool {
 	if n.Kind != kind {
-		d.add(n, path, "type", "", "%s must be %s, not %s", name(path), what, described(n))
+		what, hint := "one value", ""
+		switch kind {
+		case yaml.SequenceNode:
+			what = "a list"
+			if n.Kind == yaml.ScalarNode {
+				hint = "put it in brackets: [" + Plain(n.Value) + "]"
+			}
+		case yaml.MappingNode:
+			what = "a mapping"
+		}
+		if t.like != "" {
+			hint = "write it like " + t.like
+		}
+		d.add(n, path, "type", hint, "%s must be %s, not %s", d.name(path), what, described(n))
 		return false
 	}
 	return true
 }
 
 func (d *decoder) slice(n *yaml.Node, v reflect.Value, path string, t tags) {
-	if !d.want(n, yaml.SequenceNode, path, "a list") {
+	if !d.want(n, yaml.SequenceNode, path, t) {
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
@@ -131,7 +148,7 @@ func (d *decoder) slice(n *yaml.Node, v reflect.Value, path string, t tags) {
 }
 
 func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string, t tags) {
-	if !d.want(n, yaml.MappingNode, path, "a mapping") {
+	if !d.want(n, yaml.MappingNode, path, t) {
 		return
 	}
 	v.Set(reflect.MakeMap(v.Type()))
@@ -144,8 +161,8 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string, t tags) {
 	}
 }
 
-func (d *decoder) fields(n *yaml.Node, v reflect.Value, path string) {
-	if !d.want(n, yaml.MappingNode, path, "a mapping") {
+func (d *decoder) fields(n *yaml.Node, v reflect.Value, path string, t tags) {
+	if !d.want(n, yaml.MappingNode, path, t) {
 		return
 	}
 	fields, seen := Fields{}, map[string]bool{}
@@ -153,7 +170,7 @@ func (d *decoder) fields(n *yaml.Node, v reflect.Value, path string) {
 		k := n.Content[i]
 		if d.key(k, path) && !seen[k.Value] {
 			seen[k.Value] = true
-			fields = append(fields, Field{Text{k.Value, d.src.pos(k.Line, k.Column)}, &Node{n.Content[i+1], d.src}})
+			fields = append(fields, Field{Text{k.Value, d.src.pos(k.Line, k.Column)}, &Node{n.Content[i+1], d.src, Plain(k.Value)}})
 		}
 	}
 	v.Set(reflect.ValueOf(fields))
@@ -172,7 +189,7 @@ func (d *decoder) key(k *yaml.Node, path string) bool {
 }
 
 func (d *decoder) reads(n *yaml.Node, v reflect.Value, path string) {
-	if !d.want(n, yaml.ScalarNode, path, "one value") {
+	if !d.want(n, yaml.ScalarNode, path, tags{}) {
 		return
 	}
 	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
@@ -187,11 +204,11 @@ func (d *decoder) advised(n *yaml.Node, path string, err error) {
 	if errors.As(err, &e) {
 		hint = e.Hint
 	}
-	d.add(n, path, "value", hint, "%s: %v", name(path), err)
+	d.add(n, path, "value", hint, "%s: %v", d.name(path), err)
 }
 
 func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, t tags) {
-	if !d.want(n, yaml.ScalarNode, path, "one value") {
+	if !d.want(n, yaml.ScalarNode, path, t) {
 		return
 	}
 	switch {
@@ -206,7 +223,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, t tags) {
 		d.text(n, v, path, t)
 	case v.Kind() == reflect.Bool:
 		if n.Value != "true" && n.Value != "false" || n.Tag != "!!bool" {
-			d.add(n, path, "type", "write true or false", "%s must be true or false, not %s", name(path), described(n))
+			d.add(n, path, "type", "write true or false", "%s must be true or false, not %s", d.name(path), described(n))
 			return
 		}
 		v.SetBool(n.Value == "true")
@@ -216,8 +233,12 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, t tags) {
 }
 
 func (d *decoder) text(n *yaml.Node, v reflect.Value, path string, t tags) {
-	if n.Tag != "!!str" && n.Tag != "!!timestamp" {
-		d.add(n, path, "type", `write it in quotes: "`+n.Value+`"`, "%s must be text, not %s", name(path), described(n))
+	if n.Style&yaml.TaggedStyle != 0 {
+		d.bad[path] = true // reported by Parse
+		return
+	}
+	if n.Tag != "!!str" && n.Tag != "!!timestamp" && !t.scalar {
+		d.add(n, path, "type", `write it in quotes: "`+n.Value+`"`, "%s must be text, not %s", d.name(path), described(n))
 		return
 	}
 	if v.Type() == textType {
@@ -226,7 +247,7 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, path string, t tags) {
 		v.SetString(n.Value)
 	}
 	if len(t.enum) > 0 && !contains(t.enum, n.Value) {
-		d.add(n, path, "value", d.list.SuggestOf(n.Value, "it can be", t.enum), "%s can't be %s", name(path), Quote(n.Value))
+		d.add(n, path, "value", d.list.SuggestOf(n.Value, "it can be", t.enum), "%s can't be %s", d.name(path), Quote(n.Value))
 	}
 }
 
@@ -253,14 +274,14 @@ func (d *decoder) number(n *yaml.Node, v reflect.Value, path string, t tags) {
 		if v.CanFloat() {
 			what = "a number"
 		}
-		d.add(n, path, "type", "write plain decimal digits, without quotes", "%s must be %s, not %s", name(path), what, described(n))
+		d.add(n, path, "type", "write plain decimal digits, without quotes", "%s must be %s, not %s", d.name(path), what, described(n))
 		return
 	}
 	if t.min != nil && f < *t.min {
-		d.add(n, path, "value", "", "%s must be at least %s", name(path), digitsOf(*t.min))
+		d.add(n, path, "value", "", "%s must be at least %s", d.name(path), digitsOf(*t.min))
 	}
 	if t.max != nil && f > *t.max {
-		d.add(n, path, "value", "", "%s must be at most %s", name(path), digitsOf(*t.max))
+		d.add(n, path, "value", "", "%s must be at most %s", d.name(path), digitsOf(*t.max))
 	}
 }
 
@@ -295,26 +316,19 @@ func described(n *yaml.Node) string {
 }
 
 // name is the last part of a path, for messages.
-func name(path string) string {
+func (d *decoder) name(path string) string {
 	if path == "" {
-		return "it"
+		return d.what
 	}
 	if i := strings.LastIndexByte(path, '\x00'); i >= 0 {
 		path = path[i+1:]
 	}
 	if list, rest, ok := strings.Cut(path, "["); ok && rest != "" {
 		if i, err := strconv.Atoi(strings.TrimSuffix(rest, "]")); err == nil {
-			return fmt.Sprintf("item %d of %s", i+1, orIt(list))
+			return fmt.Sprintf("item %d of %s", i+1, cmp.Or(list, d.what))
 		}
 	}
 	return Plain(path)
-}
-
-func orIt(s string) string {
-	if s == "" {
-		return "the list"
-	}
-	return s
 }
 
 func join(path, key string) string {

@@ -11,6 +11,8 @@ import (
 // tags is what a field's struct tags ask for.
 type tags struct {
 	required bool
+	scalar   bool   // text that may be written as a number
+	like     string // an example, for hints
 	enum     []string
 	min, max *float64
 }
@@ -37,7 +39,7 @@ func members(t reflect.Type, at []int) (all []member) {
 }
 
 func tagsOf(tag reflect.StructTag) (t tags) {
-	t.required = tag.Get("rekey") == "required"
+	t.required, t.scalar, t.like = tag.Get("rekey") == "required", tag.Get("rekey") == "scalar", tag.Get("like")
 	for _, part := range strings.Split(tag.Get("jsonschema"), ",") {
 		key, value, _ := strings.Cut(part, "=")
 		n, err := strconv.ParseFloat(value, 64)
@@ -56,7 +58,7 @@ func tagsOf(tag reflect.StructTag) (t tags) {
 }
 
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
-	if !d.want(n, yaml.MappingNode, path, "a mapping") {
+	if !d.want(n, yaml.MappingNode, path, tags{}) {
 		return
 	}
 	all := members(v.Type(), nil)
@@ -73,15 +75,16 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 		given[k.Value] = true
 		at := index(names, k.Value)
 		if at < 0 {
+			d.meant[join(path, d.list.Nearest(k.Value, names))] = true
 			d.list.Add(d.src.pos(k.Line, k.Column), "unknown-key", d.list.SuggestOf(k.Value, "it can have", names),
-				"%s has no key %s", holder(path), Quote(k.Value))
+				"%s has no key %s", d.name(path), Quote(k.Value))
 			continue
 		}
 		d.value(n.Content[i+1], v.FieldByIndex(all[at].at), join(path, k.Value), all[at].tags)
 	}
 	for _, m := range all {
-		if m.tags.required && !given[m.name] {
-			d.add(n, join(path, m.name), "missing-key", "", "%s lacks %s", holder(path), m.name)
+		if m.tags.required && !given[m.name] && !d.meant[join(path, m.name)] {
+			d.add(n, join(path, m.name), "missing-key", "", "%s lacks %s", d.name(path), m.name)
 		}
 	}
 	if c, ok := v.Addr().Interface().(Checker); ok {
@@ -98,14 +101,6 @@ func index(names []string, name string) int {
 	return -1
 }
 
-// holder names what has keys, for messages.
-func holder(path string) string {
-	if path == "" {
-		return "this"
-	}
-	return name(path)
-}
-
 // A Report takes the problems that a Checker finds in itself.
 type Report struct {
 	d    *decoder
@@ -119,15 +114,18 @@ func (r *Report) Add(field, rule, hint, format string, a ...any) {
 	n, path := r.node, r.path
 	for _, part := range strings.FieldsFunc(field, func(c rune) bool { return c == '.' || c == '[' || c == ']' }) {
 		n, path = step(n, path, part)
-		if r.d.bad[path] {
+		if r.d.bad[path] || r.d.meant[path] {
 			return
 		}
 	}
 	r.d.add(n, path, rule, hint, format, a...)
 }
 
-// Has says whether the field was written.
+// Has says whether the field was written, or a misspelt key that was probably meant for it.
 func (r *Report) Has(field string) bool {
+	if r.d.meant[join(r.path, field)] {
+		return true
+	}
 	n, _ := step(r.node, "", field)
 	return n != r.node
 }

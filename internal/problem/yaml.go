@@ -2,6 +2,7 @@ package problem
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ const (
 // A Source is YAML text and where it stands.
 type Source struct {
 	File string
+	What string // names the whole in messages: "the request"; "" is "it"
 	Text []byte
 	// Place turns a line and column of Text, both from 1, into a place in File. nil: Text is the whole file.
 	Place func(line, col int) Pos
@@ -37,6 +39,7 @@ func (s Source) pos(line, col int) Pos {
 type Node struct {
 	yaml *yaml.Node
 	src  Source
+	what string // names it in messages
 }
 
 // Pos is where the node begins.
@@ -55,7 +58,7 @@ func Parse(src Source, l *List) *Node {
 		syntax(src, err, l)
 		return nil
 	case root == nil:
-		l.Add(src.pos(1, 1), "empty", "", "has no content")
+		l.Add(src.pos(1, 1), "empty", "", "%s is empty", cmp.Or(src.What, "it"))
 		return nil
 	}
 	s := structure{src: src, list: l, size: map[*yaml.Node]int{}}
@@ -65,7 +68,7 @@ func Parse(src Source, l *List) *Node {
 	if s.fatal || l.Len() > before && s.size[root] > mostNodes {
 		return nil
 	}
-	return &Node{root, src}
+	return &Node{root, src, src.What}
 }
 
 var errMore = errors.New("more than one document")

@@ -124,6 +124,8 @@ func (p *page) bearable() bool {
 	return true
 }
 
+const struck = "struck-through text"
+
 // plain is the text of a heading or cell as people see it; why says what in it isn't plain text.
 func (p *page) plain(n ast.Node) (s, why string) {
 	if lines := n.Lines(); lines != nil && lines.Len() == 1 {
@@ -158,7 +160,7 @@ func (p *page) plain(n ast.Node) (s, why string) {
 		case *ast.Image:
 			why = "an image"
 		case *tables.Strikethrough:
-			why = "struck-through text"
+			why = struck
 		}
 		return ast.WalkContinue, nil
 	})
@@ -171,7 +173,7 @@ func (p *page) fenced(n *ast.FencedCodeBlock, headings []string) {
 	if lang != "yaml" && lang != "yml" {
 		return
 	}
-	var b block
+	b := block{src: problem.Source{File: p.Path, What: "the block"}}
 	lines := n.Lines()
 	fence := p.lines[sort.SearchInts(p.lines, n.Info.Segment.Start+1)-1]
 	b.at = p.pos(n.Info.Segment.Start)
@@ -190,7 +192,6 @@ func (p *page) fenced(n *ast.FencedCodeBlock, headings []string) {
 	if next == len(p.lines) || !isFence(p.Bytes[p.lines[next]:]) {
 		p.list.Add(b.at, "unclosed", "add a line of ``` after it", "this block has no end")
 	}
-	b.src.File = p.Path
 	b.src.Place = func(line, col int) problem.Pos {
 		if line > len(starts) { // after the last line
 			if next < len(p.lines) {

@@ -89,17 +89,19 @@ func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool)
 		one := cell{at: begin}
 		if c.Lines().Len() > 0 {
 			seg := c.Lines().At(0)
-			if seg.Stop > seg.Start {
-				one.at = p.pos(seg.Start)
-			}
+			one.at = p.pos(seg.Start)
 			last = max(last, seg.Stop)
 		}
 		text, why := p.plain(c)
 		one.text = text
 		switch column := slices.Index(at, len(cells)); {
 		case column >= 0 && why != "":
-			p.list.Add(one.at, "column", "write plain text", "%s is %s", columns[column], why)
-			one.text = ""
+			hint := "write plain text"
+			if why == struck {
+				hint = "remove the row when the secret is gone"
+			}
+			p.list.Add(one.at, "column", hint, "there is %s in the column %s", why, columns[column])
+			return e, false
 		case column < 0 && text != "":
 			if e.Extra == nil {
 				e.Extra = map[string]string{}
@@ -114,6 +116,10 @@ func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool)
 			return cell{at: begin}
 		}
 		return cells[at[column]]
+	}
+	if name := get(secretColumn).text; !secretName.MatchString(name) && name != "" && !slices.ContainsFunc(cells, func(c cell) bool { return c.text != "" && c.text != name }) {
+		p.list.Add(begin, "column", "leave an empty line below the table", "this line counts as a row of the table")
+		return e, false
 	}
 	ok := p.secret(&e, get(secretColumn))
 	p.kind(&e, get(kindColumn))

@@ -6,6 +6,7 @@ package request
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,10 +35,10 @@ type File struct {
 	Environments []problem.Text `json:"environments,omitempty" yaml:"environments"`
 	// Window says per environment when its rotation may start: 2026-11-25T02:00Z/PT2H, or start/end. The zone
 	// must be there.
-	Window problem.Fields `json:"window,omitempty" yaml:"window"`
+	Window problem.Fields `json:"window,omitempty" yaml:"window" like:"window: {prod: 2026-11-25T02:00Z/PT2H}"`
 	// Retain is how long the old credential is kept after the new one is live, like 48h; 0h only for reason
 	// compromise. Default: the policy's.
-	Retain problem.Text `json:"retain,omitzero" yaml:"retain"`
+	Retain problem.Text `json:"retain,omitzero" yaml:"retain" rekey:"scalar"`
 }
 
 // A Request is one request, read. Secrets, Environments and Retain are complete once it is resolved.
@@ -69,7 +70,7 @@ func Name(folder string, date time.Time, slug string) string {
 func Parse(folder, file string, b []byte, l *problem.List) *Request {
 	r := &Request{Path: file, Bytes: b, Digest: rotation.Digest(b)}
 	r.named(folder, l)
-	if problem.Decode(problem.Source{File: file, Text: b}, &r.file, l); r.file.Reason == "" {
+	if problem.Decode(problem.Source{File: file, What: "the request", Text: b}, &r.file, l); r.file.Reason == "" {
 		r.file.Reason = "scheduled"
 	}
 	r.Ticket, r.Reason, r.OnFailure = r.file.Ticket.Value, r.file.Reason, r.file.OnFailure.Value
@@ -90,7 +91,7 @@ func Parse(folder, file string, b []byte, l *problem.List) *Request {
 		r.Windows[f.Name.Value], r.windows[f.Name.Value] = w, problem.Text{Value: f.Name.Value, Pos: f.Name.Pos}
 		if w.To.Sub(w.From) < 2*time.Hour {
 			l.Add(text.Pos, "window", "scheduled runs come up to 40 minutes late: make it two hours or more", "a window of %s is too short",
-				w.To.Sub(w.From))
+				hours(rotation.Duration(w.To.Sub(w.From))))
 		}
 	}
 	r.retain(l)
@@ -114,7 +115,7 @@ var stemName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // named reads the file's place: folder/2026/11/2026-11-22-name.yaml.
 func (r *Request) named(folder string, l *problem.List) {
-	at := problem.Pos{File: r.Path}
+	at := problem.Pos{File: r.Path, Line: 1, Col: 1}
 	const hint = "name it like rotations/2026/11/2026-11-22-payments-stripe.yaml"
 	stem, isYAML := strings.CutSuffix(path.Base(r.Path), ".yaml")
 	r.Rotation = stem
@@ -159,7 +160,7 @@ func (f *File) Check(r *problem.Report) {
 	if len(f.Secrets) > mostSecrets {
 		r.Add("secrets", "too-many", "split it over several requests", "more than %d secrets", mostSecrets)
 	}
-	if f.OnFailure.Value == "hold" && f.Reason != "compromise" {
+	if f.OnFailure.Value == "hold" && slices.Contains([]string{"", "scheduled", "personnel", "request"}, f.Reason) {
 		r.Add("on_failure", "on-failure", "leave it out", "hold is for reason compromise only: otherwise a failure brings the old credential back")
 	}
 	if r.Has("window") && f.Reason == "compromise" {

@@ -33,10 +33,10 @@ func (r *Request) Resolve(reg *registry.Registry, c *config.Config, now time.Tim
 // Late adds what r asks for and can't get any more at now: for a request that isn't merged yet.
 func (r *Request) Late(c *config.Config, now time.Time, l *problem.List) {
 	if within := c.Policy.StartWithin; !r.Date.IsZero() && !now.Before(r.Date.Add(time.Duration(within))) {
-		l.Add(problem.Pos{File: r.Path}, "late", "give it a new date", "a request may begin until %s after the date in its name, and that has passed", days(within))
+		l.Add(problem.Pos{File: r.Path, Line: 1, Col: 1}, "late", "give it a new date", "a request may begin until %s after the date in its name, and that has passed", days(within))
 	}
 	for _, f := range r.file.Window {
-		if w, ok := r.Windows[f.Name.Value]; ok && !now.Before(w.To) {
+		if w, ok := r.Windows[f.Name.Value]; ok && !now.Before(w.To) && w.To.After(r.Date) {
 			l.Add(f.Value.Pos(), "late", "choose a later one, or leave it out", "the window for %s has passed", f.Name.Value)
 		}
 	}
@@ -155,25 +155,26 @@ func (v *resolver) environments() {
 	v.Environments = slices.DeleteFunc(v.config.Names(), func(name string) bool { return !wanted[name] })
 }
 
-// lacking reports environments that were asked for and that a secret hasn't got. Of several secrets it is enough
-// that one has it.
+// lacking reports environments that were asked for and that a secret hasn't got. Of the secrets that tags stand for
+// it is enough that one has it.
 func (v *resolver) lacking() {
 	for _, t := range v.file.Environments {
 		if _, known := v.config.Environment(t.Value); !known {
 			continue
 		}
-		has, blocks := false, 0
+		var without []*registry.Entry
 		for _, e := range v.entries {
-			has = has || e.Environments[t.Value] != nil
-			if e.Environments != nil {
-				blocks++
+			if e.Environments != nil && e.Environments[t.Value] == nil {
+				without = append(without, e)
 			}
 		}
-		if has || blocks == 0 {
+		if len(v.file.Tags) > 0 && len(without) < len(v.entries) {
 			continue
 		}
-		e := v.entries[0]
-		v.list.Add(t.Pos, "unknown-environment", "it has: "+strings.Join(v.Request.all(e, v.config), ", "), "%s isn't in %s", problem.Quote(e.Secret), t.Value)
+		for _, e := range without {
+			v.list.Add(t.Pos, "unknown-environment", "it has: "+strings.Join(v.all(e, v.config), ", "),
+				"%s has no target in %s", problem.Quote(e.Secret), t.Value)
+		}
 	}
 }
 
@@ -202,7 +203,7 @@ func (v *resolver) windows() {
 		case !w.To.After(v.Date):
 			v.list.Add(at, "window", "choose a later one, or leave it out", "the window for %s ends before the date in the request's name", name)
 		case !ever:
-			v.list.Add(at, "window", "choose one inside "+name+"'s business hours", "nothing of the window for %s lies in its business hours", name)
+			v.list.Add(at, "window", "choose one inside "+name+"'s business hours", "the window for %s lies outside its business hours", name)
 		case !w.From.Before(v.Date.Add(time.Duration(v.config.Policy.StartWithin))):
 			v.list.Add(at, "window", "a request may begin until "+days(v.config.Policy.StartWithin)+" after the date in its name", "the window for %s opens too late", name)
 		}
@@ -213,7 +214,7 @@ func (v *resolver) windows() {
 			if len(v.file.Window) > 0 {
 				at = v.file.Window[0].Name.Pos
 			}
-			v.list.Add(at, "window", "add window: {"+name+": 2026-11-25T02:00Z/PT2H}", "%s needs a window", name)
+			v.list.Add(at, "window", "for example window: {"+name+": "+v.Date.AddDate(0, 0, 2).Format(time.DateOnly)+"T02:00Z/PT2H}", "%s needs a window", name)
 		}
 	}
 }
@@ -230,7 +231,7 @@ func (v *resolver) policy() {
 	if v.file.Retain.Value == "" {
 		v.Retain = p.Retain
 	}
-	if v.Retain < p.RetainLeast && v.Reason != "compromise" && v.file.Retain.Value != "" {
+	if v.Retain < p.RetainLeast && v.Retain > 0 && v.Reason != "compromise" && v.file.Retain.Value != "" {
 		v.list.Add(v.file.Retain.Pos, "retain", "keep it "+hours(p.RetainLeast)+" or longer", "the old credential is kept %s, less than the policy allows", hours(v.Retain))
 	}
 }
