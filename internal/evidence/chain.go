@@ -33,6 +33,7 @@ type Entry struct {
 	Digest string
 
 	name     string
+	seq      int // by its name
 	storedAt time.Time
 	lock     *Lock // nil: the store doesn't know
 }
@@ -205,11 +206,16 @@ func readEntries(ctx context.Context, s Store, c rotation.Chain, objects []Objec
 	g.SetLimit(readers)
 	for i, o := range objects {
 		g.Go(func() error {
-			data, err := s.Read(ctx, o.Name)
+			if o.Size > MaxRecord {
+				entries[i], faults[i] = entry(c, o, nil)
+				return nil
+			}
+			data, lock, err := read(ctx, s, o.Name)
 			if err != nil {
 				return fmt.Errorf("read %s: %w", o.Name, err)
 			}
 			entries[i], faults[i] = entry(c, o, data)
+			entries[i].lock = lock
 			return nil
 		})
 	}
@@ -223,12 +229,24 @@ func readEntries(ctx context.Context, s Store, c rotation.Chain, objects []Objec
 	return entries, f.err()
 }
 
+// read is s.Read, with the lock where the store knows it.
+func read(ctx context.Context, s Store, name string) ([]byte, *Lock, error) {
+	if l, ok := s.(LockReader); ok {
+		data, lock, err := l.ReadLock(ctx, name)
+		return data, &lock, err
+	}
+	data, err := s.Read(ctx, name)
+	return data, nil, err
+}
+
 // entry reads one record and holds it against its place.
 func entry(c rotation.Chain, o Object, data []byte) (Entry, Findings) {
 	seq, _ := seqOf(strings.TrimPrefix(o.Name, chainPrefix(c)))
 	r, err := parse(data)
-	e := Entry{Record: r, Data: data, Digest: rotation.Digest(data), name: o.Name, storedAt: o.StoredAt}
+	e := Entry{Record: r, Data: data, Digest: rotation.Digest(data), name: o.Name, seq: seq, storedAt: o.StoredAt}
 	switch {
+	case o.Size > MaxRecord:
+		return e, Findings{{c, o.Name, seq, RuleRecord, fmt.Sprintf("can't be read as a record: %d bytes, more than one may have (%d)", o.Size, MaxRecord)}}
 	case err != nil:
 		return e, Findings{{c, o.Name, seq, RuleRecord, "can't be read as a record: " + err.Error()}}
 	case r.Chain != c || r.Seq != seq:
