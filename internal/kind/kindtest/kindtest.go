@@ -1,0 +1,55 @@
+// Package kindtest is the conformance suite that every kind passes: a whole rotation is stopped, stalled, cut off
+// and raced at each of its outgoing calls, those to the evidence store included; then it is run again, and what
+// is there in the end is held against what the records say.
+//
+// Time is the bubble's (testing/synctest): handlers, SDK back-off, leases and late deliveries all live by it, and
+// nothing waits for real. The suite must never know a kind by name, and must never make an exception for one.
+package kindtest
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/rastup/rekey/internal/kind"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// A World is one kind and how to stand up its services. Kind's Overlap and Refused are what it is held to.
+type World struct {
+	Kind kind.Kind
+	// New is fresh services with one seeded target. now is the world's time. Always called in the bubble.
+	New func(now func() time.Time) Instance
+}
+
+// An Instance is the services of one target, and how to judge them. All but Person are required. The judges see
+// without being seen: they make no calls.
+type Instance struct {
+	Target json.RawMessage // the kind's own block
+	// Service answers the calls. It is served one call at a time.
+	Service http.Handler
+	// Handler is the kind in a new process, whose calls go out over rt.
+	Handler func(rt http.RoundTripper) (rotation.Handler, error)
+	// Reads says whether a call can't change anything.
+	Reads func(*http.Request) bool
+	// Name of a call, for people.
+	Name func(*http.Request) string
+
+	State     func() string   // all that can be changed, as text: equal means nothing was changed
+	Live      func() string   // ID of the credential that consumers would take now
+	Always    func() error    // what consumers would read now works
+	Destroyed func() []string // IDs of credentials that were there and can't be brought back
+	// Happened says whether what the record of a step being done claims is so.
+	Happened func(step string, past rotation.Past) error
+	// Finished: exactly one new credential for each of the attempts that got so far, at most attempts; the last
+	// one is live and works; nothing old is in force; what else was marked is marked.
+	Finished func(attempts int) error
+	// Restored: the old credential is live and works, nothing new is in force or left half-done, marks are as before.
+	Restored func() error
+	// Person is what a person does in the console while the bot waits. nil: nothing.
+	Person func()
+}
+
+// Full says whether all cases are wanted: REKEY_FULL=1. Otherwise a fixed selection of them runs.
+func Full() bool { return os.Getenv("REKEY_FULL") != "" }
