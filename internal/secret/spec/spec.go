@@ -1,5 +1,5 @@
 // Package spec is how a secret that is to be generated should look: words and their rules, so that lint and
-// plan can read them. It owns no value and makes none: package secret does.
+// plan can read them. It owns no value and makes none (package secret does), and imports nothing of ours.
 package spec
 
 import (
@@ -8,8 +8,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"github.com/rastup/rekey/internal/problem"
 )
 
 // Bounds of a Spec.
@@ -144,13 +142,6 @@ func (s Spec) Err() error {
 		errs = append(errs, p)
 	}
 	return errors.Join(errs...)
-}
-
-// Check reports what is wrong with s where it was written.
-func (s Spec) Check(r *problem.Report) {
-	for _, p := range s.Problems() {
-		r.Add(p.Key, "weak-or-impossible-secret", p.Hint, "%s", p.Msg)
-	}
 }
 
 // Problems are all that is wrong with s.
