@@ -107,7 +107,7 @@ func Check(r *Registry, c *config.Config, now time.Time, l *problem.List) {
 	for i := range r.Entries {
 		e := &r.Entries[i]
 		if ahead := 14 * time.Hour; e.LastRotated.After(now.Add(ahead)) { // the first to see a new day are 14 hours ahead
-			l.Add(e.lastAt, "last-rotated", "write the day of the last rotation, or never", "%s lies in the future", e.LastRotated.Format(time.DateOnly))
+			l.Add(e.page.pos(e.lastAt), "last-rotated", "write the day of the last rotation, or never", "%s lies in the future", e.LastRotated.Format(time.DateOnly))
 		}
 		for _, name := range slices.Sorted(maps.Keys(e.Environments)) {
 			env := e.Environments[name]

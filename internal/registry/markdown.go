@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/rastup/rekey/internal/calendar"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
@@ -31,6 +32,13 @@ type page struct {
 	list   *problem.List
 	lines  []int // where each line begins
 	blocks []block
+
+	entries   []Entry
+	cells     []cell // of the row being read
+	owners    map[string]bool
+	intervals map[string]calendar.Interval
+	tagLists  map[string][]string
+	texts     map[string]string // of short cells: most kinds, owners and intervals come up again and again
 }
 
 // A block is a fenced YAML block and the headings above it, outermost first.
@@ -41,11 +49,15 @@ type block struct {
 }
 
 func newPage(f File, l *problem.List) *page {
-	p := &page{File: f, list: l, lines: make([]int, 1, bytes.Count(f.Bytes, []byte("\n"))+1)}
-	for i, c := range f.Bytes {
-		if c == '\n' {
-			p.lines = append(p.lines, i+1)
+	p := &page{File: f, list: l, owners: map[string]bool{}, intervals: map[string]calendar.Interval{},
+		tagLists: map[string][]string{}, texts: map[string]string{}, lines: make([]int, 1, bytes.Count(f.Bytes, []byte("\n"))+1)}
+	for at := 0; ; {
+		i := bytes.IndexByte(f.Bytes[at:], '\n')
+		if i < 0 {
+			break
 		}
+		at += i + 1
+		p.lines = append(p.lines, at)
 	}
 	return p
 }
@@ -57,7 +69,7 @@ func (p *page) pos(offset int) problem.Pos {
 }
 
 // read walks the document's own blocks: what stands in quotes and lists is prose.
-func (p *page) read() (entries []Entry) {
+func (p *page) read() []Entry {
 	if !p.bearable() {
 		return nil
 	}
@@ -75,15 +87,13 @@ func (p *page) read() (entries []Entry) {
 		case *ast.FencedCodeBlock:
 			p.fenced(n, headings)
 		case *tables.Table:
-			rows, ours := p.table(n)
-			entries = append(entries, rows...)
-			found = found || ours
+			found = p.table(n) || found
 		}
 	}
 	if !found {
 		p.list.Add(problem.Pos{File: p.Path, Line: 1, Col: 1}, "no-table", "add one: | Secret | Kind | Owner | Interval | Last rotated | Tags |", "has no table of secrets")
 	}
-	return entries
+	return p.entries
 }
 
 const (
@@ -124,6 +134,21 @@ func (p *page) bearable() bool {
 	return true
 }
 
+// text is b as a string, the same one for the same short text.
+func (p *page) text(b []byte) string {
+	if len(b) > 24 {
+		return string(b)
+	}
+	s, ok := p.texts[string(b)]
+	if !ok && len(p.texts) < 4096 {
+		s = string(b)
+		p.texts[s] = s
+	} else if !ok {
+		s = string(b)
+	}
+	return s
+}
+
 const struck = "struck-through text"
 
 // plain is the text of a heading or cell as people see it; why says what in it isn't plain text.
@@ -131,7 +156,7 @@ func (p *page) plain(n ast.Node) (s, why string) {
 	if lines := n.Lines(); lines != nil && lines.Len() == 1 {
 		at := lines.At(0)
 		if raw := at.Value(p.Bytes); bytes.IndexAny(raw, "\\`*_[]<>&~!") < 0 {
-			return string(bytes.TrimSpace(raw)), ""
+			return p.text(bytes.TrimSpace(raw)), ""
 		}
 	}
 	var b strings.Builder

@@ -35,7 +35,8 @@ type Entry struct {
 	// Environments says where it lives. nil: no block, the secret is tracked for age and can't be rotated.
 	Environments map[string]*Environment
 
-	kindAt, lastAt problem.Pos
+	page           *page
+	kindAt, lastAt int // bytes in the page
 }
 
 // An Environment is where a secret lives in one environment.
@@ -112,7 +113,10 @@ func Parse(files []File, shapes Shapes, l *problem.List) *Registry {
 	for _, f := range files {
 		r.Files = append(r.Files, f.Path)
 		p := newPage(f, l)
-		for _, e := range p.read() {
+		rows := p.read()
+		r.Entries = slices.Grow(r.Entries, len(rows))
+		for _, e := range rows {
+			e.page = p
 			first, twice := r.at[e.Secret]
 			other, sameSlug := slugs[Slug(e.Secret)]
 			switch {
@@ -138,7 +142,7 @@ func (r *Registry) kinds(shapes Shapes, l *problem.List) {
 	for i := range r.Entries {
 		e := &r.Entries[i]
 		if _, known := shapes.Kinds[e.Kind]; !known && e.Kind != "" {
-			l.Add(e.kindAt, "unknown-kind", l.SuggestOf(e.Kind, "there are", names(shapes.Kinds)), "no kind %s", problem.Quote(e.Kind))
+			l.Add(e.page.pos(e.kindAt), "unknown-kind", l.SuggestOf(e.Kind, "there are", names(shapes.Kinds)), "no kind %s", problem.Quote(e.Kind))
 		}
 	}
 }

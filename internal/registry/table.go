@@ -26,10 +26,10 @@ const (
 )
 
 // table reads a table; ours says whether it is one of secrets.
-func (p *page) table(t *tables.Table) (entries []Entry, ours bool) {
+func (p *page) table(t *tables.Table) (ours bool) {
 	header := t.FirstChild()
 	if header == nil {
-		return nil, false
+		return false
 	}
 	var heads []string
 	at := [...]int{-1, -1, -1, -1, -1, -1}
@@ -48,7 +48,7 @@ func (p *page) table(t *tables.Table) (entries []Entry, ours bool) {
 		heads = append(heads, name)
 	}
 	if at[secretColumn] < 0 && known < 2 {
-		return nil, false
+		return false
 	}
 	where := p.pos(header.Pos())
 	for _, name := range twice {
@@ -62,34 +62,35 @@ func (p *page) table(t *tables.Table) (entries []Entry, ours bool) {
 		}
 	}
 	if missing {
-		return nil, true
+		return true
 	}
+	p.entries = slices.Grow(p.entries, t.ChildCount())
 	for n := header.NextSibling(); n != nil; n = n.NextSibling() {
 		if row, ok := n.(*tables.TableRow); ok {
 			if e, ok := p.row(row, heads, at[:]); ok {
-				entries = append(entries, e)
+				p.entries = append(p.entries, e)
 			}
 		}
 	}
-	return entries, true
+	return true
 }
 
-// A cell is what stands in a column, and where.
+// A cell is what stands in a column, and the byte where it begins.
 type cell struct {
 	text string
-	at   problem.Pos
+	at   int
 }
 
 func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool) {
-	cells := make([]cell, 0, len(heads))
-	begin := p.pos(row.Pos())
-	last := row.Pos()
+	cells := p.cells[:0]
+	begin := row.Pos()
+	last := begin
 	var e Entry
 	for c := row.FirstChild(); c != nil; c = c.NextSibling() {
 		one := cell{at: begin}
 		if c.Lines().Len() > 0 {
 			seg := c.Lines().At(0)
-			one.at = p.pos(seg.Start)
+			one.at = seg.Start
 			last = max(last, seg.Stop)
 		}
 		text, why := p.plain(c)
@@ -100,7 +101,7 @@ func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool)
 			if why == struck {
 				hint = "remove the row when the secret is gone"
 			}
-			p.list.Add(one.at, "column", hint, "there is %s in the column %s", why, columns[column])
+			p.list.Add(p.pos(one.at), "column", hint, "there is %s in the column %s", why, columns[column])
 			return e, false
 		case column < 0 && text != "":
 			if e.Extra == nil {
@@ -110,6 +111,7 @@ func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool)
 		}
 		cells = append(cells, one)
 	}
+	p.cells = cells
 	p.surplus(last)
 	get := func(column int) cell {
 		if at[column] < 0 {
@@ -117,8 +119,8 @@ func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool)
 		}
 		return cells[at[column]]
 	}
-	if name := get(secretColumn).text; !secretName.MatchString(name) && name != "" && !slices.ContainsFunc(cells, func(c cell) bool { return c.text != "" && c.text != name }) {
-		p.list.Add(begin, "column", "leave an empty line below the table", "this line counts as a row of the table")
+	if name := get(secretColumn).text; !isSecretName(name) && name != "" && !slices.ContainsFunc(cells, func(c cell) bool { return c.text != "" && c.text != name }) {
+		p.list.Add(p.pos(begin), "column", "leave an empty line below the table", "this line counts as a row of the table")
 		return e, false
 	}
 	ok := p.secret(&e, get(secretColumn))
@@ -144,24 +146,43 @@ func (p *page) surplus(last int) {
 }
 
 var (
-	secretName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*$`)
-	ownerName  = regexp.MustCompile(`^@[A-Za-z0-9](-?[A-Za-z0-9]){0,38}(/[A-Za-z0-9_.-]{1,100})?$`)
-	tagName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+	ownerName = regexp.MustCompile(`^@[A-Za-z0-9](-?[A-Za-z0-9]){0,38}(/[A-Za-z0-9_.-]{1,100})?$`)
+	tagName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 )
+
+// isSecretName says whether s is names with a slash between: each begins and ends with a letter or digit.
+func isSecretName(s string) bool {
+	edge := true // the next character must be a letter or digit
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			edge = false
+		case edge, c != '-' && c != '_' && c != '.' && c != '/':
+			return false
+		case c == '/' && !isAlnum(s[i-1]), c == '.' && s[i-1] == '.':
+			return false
+		default:
+			edge = c == '/'
+		}
+	}
+	return s != "" && isAlnum(s[len(s)-1])
+}
+
+func isAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 const mostName = 120 // characters: the name is part of paths, keys and session names
 
 func (p *page) secret(e *Entry, c cell) bool {
-	e.Secret, e.Pos = c.text, c.at
+	e.Secret, e.Pos = c.text, p.pos(c.at)
 	switch {
 	case c.text == "":
-		p.list.Add(c.at, "secret-name", "", "the row names no secret")
+		p.list.Add(p.pos(c.at), "secret-name", "", "the row names no secret")
 		return false
 	case len(c.text) > mostName:
-		p.list.Add(c.at, "secret-name", "", "the name is longer than %d characters", mostName)
+		p.list.Add(p.pos(c.at), "secret-name", "", "the name is longer than %d characters", mostName)
 		return false
-	case !secretName.MatchString(c.text), strings.Contains(c.text, ".."):
-		p.list.Add(c.at, "secret-name", "use a-z, 0-9, hyphens, dots and underscores between slashes, like payments/stripe-webhook",
+	case !isSecretName(c.text):
+		p.list.Add(p.pos(c.at), "secret-name", "use a-z, 0-9, hyphens, dots and underscores between slashes, like payments/stripe-webhook",
 			"%s can't be a secret's name", problem.Quote(c.text))
 		return false
 	}
@@ -170,7 +191,7 @@ func (p *page) secret(e *Entry, c cell) bool {
 
 func (p *page) kind(e *Entry, c cell) {
 	if e.Kind, e.kindAt = c.text, c.at; c.text == "" {
-		p.list.Add(c.at, "missing-kind", "", "%s has no kind", said(e))
+		p.list.Add(p.pos(c.at), "missing-kind", "", "%s has no kind", said(e))
 	}
 }
 
@@ -178,18 +199,26 @@ func (p *page) owner(e *Entry, c cell) {
 	e.Owner = c.text
 	const hint = "write @user or @org/team"
 	if c.text == "" {
-		p.list.Add(c.at, "missing-owner", hint, "%s has no owner", said(e))
-	} else if !ownerName.MatchString(c.text) {
-		p.list.Add(c.at, "owner", hint, "%s isn't an owner", problem.Quote(c.text))
+		p.list.Add(p.pos(c.at), "missing-owner", hint, "%s has no owner", said(e))
+	} else if !p.owners[c.text] && !ownerName.MatchString(c.text) {
+		p.list.Add(p.pos(c.at), "owner", hint, "%s isn't an owner", problem.Quote(c.text))
+	} else {
+		p.owners[c.text] = true
 	}
 }
 
 func (p *page) interval(e *Entry, c cell) {
+	if known, ok := p.intervals[c.text]; ok {
+		e.Interval = known
+		return
+	}
 	i, err := calendar.ParseInterval(c.text)
-	if e.Interval = i; c.text == "" {
-		p.list.Add(c.at, "missing-interval", calendar.HintOf(err), "%s has no interval", said(e))
-	} else if err != nil {
-		p.list.Add(c.at, "interval", calendar.HintOf(err), "%v", err)
+	if e.Interval = i; err == nil {
+		p.intervals[c.text] = i
+	} else if c.text == "" {
+		p.list.Add(p.pos(c.at), "missing-interval", calendar.HintOf(err), "%s has no interval", said(e))
+	} else {
+		p.list.Add(p.pos(c.at), "interval", calendar.HintOf(err), "%v", err)
 	}
 }
 
@@ -200,21 +229,29 @@ func (p *page) lastRotated(e *Entry, c cell) {
 	}
 	t, err := calendar.ParseDate(c.text)
 	if err != nil {
-		p.list.Add(c.at, "last-rotated", calendar.HintOf(err)+", or never", "%v", err)
+		p.list.Add(p.pos(c.at), "last-rotated", calendar.HintOf(err)+", or never", "%v", err)
 	}
 	e.LastRotated = t
 }
 
 func (p *page) tags(e *Entry, c cell) {
+	if known, ok := p.tagLists[c.text]; ok {
+		e.Tags = slices.Clip(known)
+		return
+	}
+	before := p.list.Len()
 	for _, tag := range strings.FieldsFunc(c.text, func(r rune) bool { return r == ',' || r == ' ' || r == ';' }) {
 		switch {
 		case !tagName.MatchString(tag):
-			p.list.Add(c.at, "tag", "use a-z, 0-9 and hyphens, with commas between tags", "%s can't be a tag", problem.Quote(tag))
+			p.list.Add(p.pos(c.at), "tag", "use a-z, 0-9 and hyphens, with commas between tags", "%s can't be a tag", problem.Quote(tag))
 		case slices.Contains(e.Tags, tag):
-			p.list.Add(c.at, "duplicate-item", "remove one of the two", "the tag %s is there twice", tag)
+			p.list.Add(p.pos(c.at), "duplicate-item", "remove one of the two", "the tag %s is there twice", tag)
 		default:
 			e.Tags = append(e.Tags, tag)
 		}
+	}
+	if p.list.Len() == before {
+		p.tagLists[c.text] = e.Tags
 	}
 }
 
