@@ -89,28 +89,46 @@ func (s *Store) Create(ctx context.Context, name string, data []byte) error {
 
 // Read gets the oldest version by its ID.
 func (s *Store) Read(ctx context.Context, name string) ([]byte, error) {
-	data, _, err := s.ReadLock(ctx, name)
+	data, _, _, err := s.read(ctx, name)
 	return data, err
 }
 
 // ReadLock gets the oldest version and its lock. S3 shows the lock to those who may s3:GetObjectRetention.
 func (s *Store) ReadLock(ctx context.Context, name string) ([]byte, evidence.Lock, error) {
+	data, lock, id, err := s.read(ctx, name)
+	if err != nil || lock.Mode != "" {
+		return data, lock, err
+	}
+	// Some servers don't show it with the object.
+	out, err := s.o.Client.GetObjectRetention(ctx, &s3.GetObjectRetentionInput{Bucket: &s.o.Bucket, Key: aws.String(s.prefix + name), VersionId: &id})
+	switch c := code(err); {
+	case c == "NoSuchObjectLockConfiguration" || c == "AccessDenied":
+		return data, lock, nil
+	case err != nil:
+		return nil, lock, s.refusal("GetObjectRetention", name, err)
+	case out.Retention == nil:
+		return data, lock, nil
+	}
+	return data, evidence.Lock{Mode: string(out.Retention.Mode), Until: aws.ToTime(out.Retention.RetainUntilDate)}, nil
+}
+
+func (s *Store) read(ctx context.Context, name string) ([]byte, evidence.Lock, string, error) {
 	id, known := s.known(name)
 	if known {
 		data, lock, err := s.get(ctx, name, id)
 		if !missing(err) {
-			return data, lock, err
+			return data, lock, id, err
 		}
 		s.forget(name)
 	}
 	if _, err := s.List(ctx, name); err != nil {
-		return nil, evidence.Lock{}, err
+		return nil, evidence.Lock{}, "", err
 	}
-	id, known = s.known(name)
-	if !known {
-		return nil, evidence.Lock{}, &Refusal{Op: "GetObject", URI: s.uri(name), Code: "NoSuchKey", Status: 404}
+	if id, known = s.known(name); !known {
+		return nil, evidence.Lock{}, "", &Refusal{Op: "GetObject", URI: s.uri(name), Code: "NoSuchKey", Status: 404}
 	}
-	return s.get(ctx, name, id)
+	data, lock, err := s.get(ctx, name, id)
+	return data, lock, id, err
 }
 
 func (s *Store) get(ctx context.Context, name, version string) ([]byte, evidence.Lock, error) {
