@@ -45,7 +45,7 @@ func newBench(t *testing.T) *bench {
 	if b.scenario, err = sandbox.Seed(b.world); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(b.world.Handler())
+	server := httptest.NewServer(described(t, b.world.Handler()))
 	t.Cleanup(server.Close)
 	b.url = server.URL
 	b.use(config(b.url, sandbox.AccessKeyID, sandbox.SecretAccessKey, ""))

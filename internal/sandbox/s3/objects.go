@@ -23,8 +23,9 @@ var understood = []string{
 
 func (s *Service) putObject(r *wire.Request, b *bucket, key string) (any, error) {
 	for name := range r.HTTP.Header {
-		if strings.HasPrefix(name, "X-Amz-") && !slices.Contains(understood, name) &&
-			!strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, "X-Amz-Checksum-") {
+		algorithm, isSum := strings.CutPrefix(strings.ToLower(name), "x-amz-checksum-")
+		known := slices.Contains(understood, name) || strings.HasPrefix(name, "X-Amz-Meta-") || isSum && slices.Contains(algorithms, algorithm)
+		if strings.HasPrefix(name, "X-Amz-") && !known {
 			return nil, notImplemented(strings.ToLower(name))
 		}
 	}

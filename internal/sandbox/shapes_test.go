@@ -1,0 +1,243 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rastup/rekey/internal/sandbox/iam"
+	"github.com/rastup/rekey/internal/sandbox/logs"
+	"github.com/rastup/rekey/internal/sandbox/s3"
+	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/sts"
+)
+
+// An operation is AWS's own description, see testdata/extract.go.
+type operation struct {
+	Method, URI              string
+	Errors, Members, Headers []string
+}
+
+var shapes = sync.OnceValues(func() (m map[string]map[string]operation, err error) {
+	b, err := os.ReadFile("testdata/shapes.json")
+	if err != nil {
+		return nil, err
+	}
+	return m, json.Unmarshal(b, &m)
+})
+
+// common are the errors every operation of a service may answer without declaring them: the "Common Errors" page of
+// each API reference, and S3's "List of error codes".
+var common = map[string][]string{
+	"secretsmanager": {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
+	"logs":           {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException"},
+	"sts":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
+	"iam":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
+	"s3": {"AccessDenied", "AuthorizationHeaderMalformed", "BadDigest", "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ConditionalRequestConflict", "ExpiredToken",
+		"IllegalLocationConstraintException", "IncompleteBody", "InternalError", "InvalidAccessKeyId", "InvalidArgument", "InvalidBucketName", "InvalidBucketState",
+		"InvalidDigest", "InvalidRange", "InvalidRequest", "InvalidToken", "KeyTooLongError", "MalformedXML", "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "NoSuchObjectLockConfiguration",
+		"NoSuchVersion", "NotImplemented", "ObjectLockConfigurationNotFoundError", "PreconditionFailed", "SignatureDoesNotMatch", "SlowDown", "XAmzContentSHA256Mismatch"},
+}
+
+// transport headers say nothing about the operation.
+var transport = []string{"date", "server", "content-length", "content-type", "x-amz-request-id", "x-amz-id-2", "x-amzn-requestid", "allow", "etag", "last-modified",
+	"cache-control", "content-encoding", "x-amz-delete-marker", "x-amz-version-id"}
+
+func TestEveryServedOperationExists(t *testing.T) {
+	all, err := shapes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for service, served := range map[string][]string{
+		"secretsmanager": secretsmanager.Operations(), "s3": s3.Operations(), "logs": logs.Operations(), "sts": sts.Operations(), "iam": iam.Operations(),
+	} {
+		for _, op := range served {
+			if _, ok := all[service][op]; !ok {
+				t.Errorf("%s has no operation %s", service, op)
+			}
+		}
+		if len(served) != len(all[service]) {
+			t.Errorf("%s serves %d operations, shapes.json describes %d", service, len(served), len(all[service]))
+		}
+	}
+}
+
+// described holds every answer of h against AWS's description: the operation exists, the refusal is declared for it
+// or common, members and headers belong to its output.
+func described(t *testing.T, h http.Handler) http.Handler {
+	t.Helper()
+	all, err := shapes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		service, op := asked(all["s3"], r, body)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		for k, v := range rec.Header() {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+		if d, ok := all[service][op]; ok && r.Method != http.MethodHead {
+			for _, problem := range check(service, d, rec) {
+				t.Errorf("%s %s: %s", service, op, problem)
+			}
+		}
+	})
+}
+
+// asked finds the operation from the request alone, by AWS's description and not by the sandbox's dispatch.
+func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, op string) {
+	if prefix, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
+		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs"}[prefix], name
+	}
+	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("Action") {
+		service = "sts"
+		if form.Get("Version") == "2010-05-08" {
+			service = "iam"
+		}
+		return service, form.Get("Action")
+	}
+	best := -1
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	for name, d := range s3ops {
+		path, query, _ := strings.Cut(d.URI, "?")
+		fits := d.Method == r.Method && strings.Contains(path, "{Key+}") == (key != "")
+		n := 0
+		for pair := range strings.SplitSeq(query, "&") {
+			k, v, _ := strings.Cut(pair, "=")
+			if k == "" || k == "x-id" {
+				continue
+			}
+			fits, n = fits && r.URL.Query().Has(k) && (v == "" || r.URL.Query().Get(k) == v), n+1
+		}
+		if fits && n > best {
+			best, op = n, name
+		}
+	}
+	return "s3", op
+}
+
+func check(service string, d operation, rec *httptest.ResponseRecorder) (problems []string) {
+	if rec.Code >= 400 {
+		code := errorCode(rec.Body.Bytes())
+		if !slices.Contains(d.Errors, code) && !slices.Contains(common[service], code) {
+			return []string{"answers undeclared " + code}
+		}
+		return nil
+	}
+	for name := range rec.Header() {
+		name = strings.ToLower(name)
+		if !slices.Contains(d.Headers, name) && !slices.Contains(transport, name) && !strings.HasPrefix(name, "x-amz-meta-") {
+			problems = append(problems, "answers undeclared header "+name)
+		}
+	}
+	members, err := jsonMembers(rec.Body.Bytes(), d.Members)
+	if service == "s3" || service == "sts" || service == "iam" {
+		if !strings.Contains(rec.Header().Get("Content-Type"), "xml") {
+			return problems
+		}
+		members, err = xmlMembers(rec.Body.Bytes(), service != "s3")
+	}
+	if err != nil {
+		return append(problems, err.Error())
+	}
+	for _, m := range members {
+		if !slices.Contains(d.Members, m) {
+			problems = append(problems, "answers undeclared member "+m)
+		}
+	}
+	return problems
+}
+
+func errorCode(body []byte) string {
+	var j struct {
+		Type string `json:"__type"`
+	}
+	if json.Unmarshal(body, &j) == nil {
+		return j.Type
+	}
+	var x struct {
+		Code  string
+		Error struct{ Code string }
+	}
+	if xml.Unmarshal(body, &x) != nil {
+		return "no error document"
+	}
+	return x.Code + x.Error.Code
+}
+
+// jsonMembers are the dotted paths of a document; keys of what is described as a map become *.
+func jsonMembers(body []byte, known []string) (paths []string, err error) {
+	var doc any
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, err
+	}
+	var walk func(v any, path string)
+	walk = func(v any, path string) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, inner := range v {
+				here := strings.TrimPrefix(path+"."+k, ".")
+				if star := path + ".*"; slices.Contains(known, star) {
+					here = star
+				}
+				paths = append(paths, here)
+				walk(inner, here)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner, path)
+			}
+		}
+	}
+	walk(doc, "")
+	return paths, nil
+}
+
+// xmlMembers are the dotted paths below the root; of query services, below the result.
+func xmlMembers(body []byte, query bool) (paths []string, err error) {
+	dec := xml.NewDecoder(bytes.NewReader(body))
+	var stack []string
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return paths, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			stack = append(stack, e.Name.Local)
+			skip := 1
+			if query {
+				skip = 2
+			}
+			if len(stack) > skip && stack[1] != "ResponseMetadata" {
+				inner := slices.DeleteFunc(slices.Clone(stack[skip:]), func(s string) bool { return query && s == "member" })
+				if len(inner) > 0 {
+					paths = append(paths, strings.Join(inner, "."))
+				}
+			}
+		case xml.EndElement:
+			stack = stack[:len(stack)-1]
+		}
+	}
+}
