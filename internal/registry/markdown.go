@@ -16,13 +16,20 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// newParser is goldmark with GitHub's tables and strikethrough. Bare links stay text, as they do in a name; and
-// the table extension's own pass over escaped pipes, which is quadratic, is left to plain.
+// newParser is goldmark with GitHub's tables, for blocks only: most cells are plain text, and prose is none of our
+// business, so that what is slow about inline Markdown can't be reached through it. See plain for the rest.
 func newParser() parser.Parser {
 	return parser.NewParser(
 		parser.WithBlockParsers(parser.DefaultBlockParsers()...),
+		parser.WithParagraphTransformers(util.Prioritized(extension.NewTableParagraphTransformer(), 200)),
+	)
+}
+
+// newInline reads one cell or heading.
+func newInline() parser.Parser {
+	return parser.NewParser(
+		parser.WithBlockParsers(util.Prioritized(parser.NewParagraphParser(), 1000)),
 		parser.WithInlineParsers(append(parser.DefaultInlineParsers(), util.Prioritized(extension.NewStrikethroughParser(), 500))...),
-		parser.WithParagraphTransformers(append(parser.DefaultParagraphTransformers(), util.Prioritized(extension.NewTableParagraphTransformer(), 200))...),
 	)
 }
 
@@ -33,6 +40,7 @@ type page struct {
 	lines  []int // where each line begins
 	blocks []block
 
+	inline    parser.Parser // nil until it is needed
 	entries   []Entry
 	cells     []cell // of the row being read
 	owners    map[string]bool
@@ -100,11 +108,10 @@ const (
 	mostColumns = 64
 	mostCells   = 250_000
 	mostNested  = 100 // marks that nest blocks at the beginning of a line
-	mostMarks   = 2_000
 )
 
 // bearable refuses what would make the Markdown parser work far longer than the page is long: it fills up every
-// row of a table to its header's width, and looks back over open brackets and nested quotes.
+// row of a table to its header's width, and goes through all open quotes and lists for each line.
 func (p *page) bearable() bool {
 	columns, cells := 0, 0
 	for i, start := range p.lines {
@@ -115,7 +122,7 @@ func (p *page) bearable() bool {
 		line := p.Bytes[start:end]
 		trimmed := bytes.Trim(line, " \t\r\n")
 		switch {
-		case len(trimmed) == 0:
+		case len(trimmed) == 0, bytes.IndexByte([]byte("#`~>"), trimmed[0]) >= 0: // no table goes on here
 			columns = 0
 		case len(bytes.Trim(trimmed, "-:| \t")) == 0 && bytes.IndexByte(trimmed, '-') >= 0:
 			columns = max(columns, bytes.Count(trimmed, []byte("|"))+1)
@@ -126,8 +133,8 @@ func (p *page) bearable() bool {
 		case columns > mostColumns, cells > mostCells:
 			p.list.Add(at, "too-large", "split it over several files", "a table this large isn't read: %d columns, %d cells at most", mostColumns, mostCells)
 			return false
-		case marks > mostNested && bytes.ContainsAny(trimmed[:marks], ">"), bytes.Count(trimmed, []byte("["))+bytes.Count(trimmed, []byte("`"))+bytes.Count(trimmed, []byte("<")) > mostMarks:
-			p.list.Add(at, "too-large", "break it up", "a line with this many marks isn't read")
+		case marks > mostNested && bytes.Count(trimmed[:marks], []byte(" "))+bytes.Count(trimmed[:marks], []byte(">")) > mostNested:
+			p.list.Add(at, "too-large", "nest less", "quotes and lists this deep in each other aren't read")
 			return false
 		}
 	}
@@ -153,12 +160,34 @@ const struck = "struck-through text"
 
 // plain is the text of a heading or cell as people see it; why says what in it isn't plain text.
 func (p *page) plain(n ast.Node) (s, why string) {
-	if lines := n.Lines(); lines != nil && lines.Len() == 1 {
-		at := lines.At(0)
-		if raw := at.Value(p.Bytes); bytes.IndexAny(raw, "\\`*_[]<>&~!") < 0 {
-			return p.text(bytes.TrimSpace(raw)), ""
+	var raw []byte
+	for i := range n.Lines().Len() {
+		at := n.Lines().At(i)
+		raw = at.Value(p.Bytes)
+		if n.Lines().Len() > 1 {
+			raw = bytes.Join([][]byte{[]byte(s), raw}, nil)
+			s = string(raw)
 		}
 	}
+	if raw = bytes.TrimSpace(raw); bytes.IndexAny(raw, "\\`*_[]<>&~!\n") < 0 {
+		return p.text(raw), ""
+	}
+	if len(raw) > mostInline {
+		return "", "more than a name"
+	}
+	if p.inline == nil {
+		p.inline = newInline()
+	}
+	if n.Kind() == tables.KindTableCell {
+		raw = bytes.ReplaceAll(raw, []byte(`\|`), []byte("|"))
+	}
+	return visible(p.inline.Parse(text.NewReader(raw)), raw)
+}
+
+const mostInline = 4096 // bytes of a cell or heading with markup
+
+// visible is the text of inline Markdown as people see it; why says what in it isn't plain text.
+func visible(n ast.Node, src []byte) (s, why string) {
 	var b strings.Builder
 	_ = ast.Walk(n, func(c ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
@@ -166,10 +195,8 @@ func (p *page) plain(n ast.Node) (s, why string) {
 		}
 		switch c := c.(type) {
 		case *ast.Text:
-			value := c.Segment.Value(p.Bytes)
-			if _, code := c.Parent().(*ast.CodeSpan); code {
-				value = bytes.ReplaceAll(value, []byte(`\|`), []byte("|"))
-			} else {
+			value := c.Segment.Value(src)
+			if _, code := c.Parent().(*ast.CodeSpan); !code {
 				value = util.ResolveEntityNames(util.ResolveNumericReferences(util.UnescapePunctuations(value)))
 			}
 			b.Write(value)
@@ -179,7 +206,7 @@ func (p *page) plain(n ast.Node) (s, why string) {
 		case *ast.String:
 			b.Write(c.Value)
 		case *ast.AutoLink:
-			b.Write(c.Label(p.Bytes))
+			b.Write(c.Label(src))
 		case *ast.RawHTML:
 			why = "HTML"
 		case *ast.Image:
