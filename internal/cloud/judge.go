@@ -89,6 +89,7 @@ type call struct {
 	operation, code, message, request string
 	status                            int
 	identity, action, resource        string // of a refused permission
+	explicit                          bool   // by a statement that denies it
 }
 
 var denied = regexp.MustCompile(`^User: (\S+) is not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?( with an explicit deny)?`)
@@ -114,7 +115,7 @@ func callOf(err error) (c call) {
 			if c.resource != "" {
 				c.message += " on " + c.resource
 			}
-			if m[4] != "" {
+			if c.explicit = m[4] != ""; c.explicit {
 				c.message += " (explicit deny)"
 			}
 		} else if !slices.Contains(carries, c.operation) || slices.Contains(harmless, api.ErrorMessage()) {
@@ -165,6 +166,9 @@ func (c call) hint() string {
 		resource := c.resource
 		if resource == "" {
 			resource = "the resource"
+		}
+		if c.explicit {
+			return fmt.Sprintf("a policy denies %s on %s to %s explicitly: no other policy can allow it, so change that one", c.action, resource, c.identity)
 		}
 		return fmt.Sprintf("allow %s on %s for %s", c.action, resource, c.identity)
 	case NotFound:

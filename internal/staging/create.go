@@ -29,7 +29,7 @@ func (l *Labels) Create(ctx context.Context, past rotation.Past, mint Mint) (rot
 	}
 	if at := s.at[Current]; at != k.old {
 		return rotation.Result{}, rotation.Failf("see who rotated it; then start again",
-			"AWSCURRENT of %q was on version %s at preflight and is on %s now", k.arn, k.old, version(at))
+			"AWSCURRENT of %q was on version %s at preflight and is on %s now", called(k.arn), k.old, version(at))
 	}
 	if err := foreignPending(s, k.arn, k.token); err != nil {
 		return rotation.Result{}, err
@@ -55,18 +55,18 @@ func (l *Labels) Create(ctx context.Context, past rotation.Past, mint Mint) (rot
 
 // put is false when the version was there already: without its label, then.
 func (l *Labels) put(ctx context.Context, k kept, mint Mint) (attached bool, err error) {
-	doing := fmt.Sprintf("store the new version of %q", k.arn)
+	doing := fmt.Sprintf("store the new version of %q", called(k.arn))
 	// Minting again and putting that under the same token would be refused; asking first spares an honest try.
 	_, err = l.fetch(ctx, &secretsmanager.GetSecretValueInput{SecretId: &k.arn, VersionId: &k.token})
 	switch {
 	case err == nil:
 		return false, nil
 	case !notThere(err) && cloud.Code(err) != cloud.InvalidRequest:
-		return false, cloud.Judge(err, fmt.Sprintf("look for version %s of %q", k.token, k.arn))
+		return false, cloud.Judge(err, fmt.Sprintf("look for version %s of %q", k.token, called(k.arn)))
 	}
 	old, err := l.get(ctx, k.arn, k.old, Current)
 	if err != nil {
-		return false, cloud.Judge(err, fmt.Sprintf("read version %s of %q", k.old, k.arn))
+		return false, cloud.Judge(err, fmt.Sprintf("read version %s of %q", k.old, called(k.arn)))
 	}
 	v, err := mint(ctx, old)
 	if err != nil {
@@ -101,10 +101,10 @@ func (l *Labels) Proof(ctx context.Context, t Secret, past rotation.Past) (was, 
 		if notThere(err) { // reads lag behind; the step's deadline decides
 			return Content{}, Content{}, rotation.Result{Wait: "version " + k.new + " to become readable", Again: again}, nil
 		}
-		return was, is, res, cloud.Judge(err, fmt.Sprintf("read version %s of %q back", k.new, k.arn))
+		return was, is, res, cloud.Judge(err, fmt.Sprintf("read version %s of %q back", k.new, called(k.arn)))
 	}
 	if was, err = l.get(ctx, k.arn, k.old, Current); err != nil {
-		return was, is, res, cloud.Judge(err, fmt.Sprintf("read version %s of %q", k.old, k.arn))
+		return was, is, res, cloud.Judge(err, fmt.Sprintf("read version %s of %q", k.old, called(k.arn)))
 	}
 	encrypted, wait, err := l.encrypted(ctx, t, k, past)
 	if err != nil || wait != "" {
@@ -120,7 +120,7 @@ func (l *Labels) Proof(ctx context.Context, t Secret, past rotation.Past) (was, 
 func (l *Labels) encrypted(ctx context.Context, t Secret, k kept, past rotation.Past) (text, wait string, err error) {
 	all, err := l.versions(ctx, k.arn)
 	if err != nil {
-		return "", "", cloud.Judge(err, fmt.Sprintf("list the versions of %q", k.arn))
+		return "", "", cloud.Judge(err, fmt.Sprintf("list the versions of %q", called(k.arn)))
 	}
 	keys, ok := all[k.new]
 	if !ok {
@@ -140,7 +140,7 @@ func (l *Labels) encrypted(ctx context.Context, t Secret, k kept, past rotation.
 		}
 		if !same {
 			return "", "", rotation.Failf("see who changed the secret's key since preflight",
-				"version %s of %q is encrypted with %s, not with %s", k.new, k.arn, key, keyName(want))
+				"version %s of %q is encrypted with %s, not with %s", k.new, called(k.arn), key, keyName(want))
 		}
 	}
 	return "encrypted with " + keyName(want), "", nil

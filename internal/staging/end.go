@@ -21,7 +21,8 @@ func (l *Labels) Decommission(ctx context.Context, past rotation.Past) (rotation
 		return rotation.Result{}, err
 	}
 	if at := s.at[Current]; at != k.new || at == "" {
-		return rotation.Result{}, astray(k, at)
+		return rotation.Result{}, rotation.Failf("see who moved it: while it is there, the old version stays",
+			"AWSCURRENT of %q is on %s, no longer on version %s, which this rotation promoted", called(k.arn), version(at), k.new)
 	}
 	labels := append([]string{Previous, past.Fact(promote, factKeptBy)}, past.Inherited(promote, factKeptBy)...)
 	for _, id := range append([]string{k.old}, past.Inherited(preflight, factOld)...) {
@@ -56,7 +57,7 @@ func (l *Labels) Discard(ctx context.Context, past rotation.Past) (rotation.Resu
 		return orphan(s, k, past), nil
 	}
 	if s.at[Current] == k.new {
-		return rotation.Result{}, rotation.Failf("restore the old version first", "version %s of %q is the live one", k.new, k.arn)
+		return rotation.Result{}, rotation.Failf("restore the old version first", "version %s of %q is the live one", k.new, called(k.arn))
 	}
 	if err := l.strip(ctx, k.arn, k.new, []string{Pending, Previous}); err != nil {
 		return rotation.Result{}, err

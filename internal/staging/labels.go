@@ -19,6 +19,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -54,7 +55,7 @@ type look struct {
 func (l *Labels) look(ctx context.Context, name string) (*look, error) {
 	out, err := l.Client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
 	if err != nil {
-		return nil, cloud.Judge(err, fmt.Sprintf("look at %q", name))
+		return nil, cloud.Judge(err, fmt.Sprintf("look at %q", called(name)))
 	}
 	return seen(out), nil
 }
@@ -94,9 +95,9 @@ func (l *Labels) move(ctx context.Context, name, label, from, to string) error {
 	if err == nil {
 		return nil
 	}
-	doing := fmt.Sprintf("move %s of %q", label, name)
+	doing := fmt.Sprintf("move %s of %q", label, called(name))
 	if to == "" {
-		doing = fmt.Sprintf("remove %s from version %s of %q", label, from, name)
+		doing = fmt.Sprintf("remove %s from version %s of %q", label, from, called(name))
 	}
 	if !slices.Contains([]string{cloud.InvalidParameter, cloud.InvalidRequest, cloud.NotFound}, cloud.Code(err)) {
 		return cloud.Judge(err, doing)
@@ -129,7 +130,7 @@ func (l *Labels) strip(ctx context.Context, name, id string, ours []string) erro
 	for _, label := range labels {
 		if !slices.Contains(ours, label) {
 			return rotation.Failf(fmt.Sprintf("ask who set %s, and remove it there when nobody reads by it any more", label),
-				"version %s of %q also carries %s, which is not of this rotation: somebody may still read by it", id, name, label)
+				"version %s of %q also carries %s, which is not of this rotation: somebody may still read by it", id, called(name), label)
 		}
 	}
 	if len(labels) == 0 && slices.Contains(ours, Pending) {
@@ -141,6 +142,14 @@ func (l *Labels) strip(ctx context.Context, name, id string, ours []string) erro
 		}
 	}
 	return nil
+}
+
+// called is a secret's name, whether it is given or its ARN is.
+func called(id string) string {
+	if parts := strings.SplitN(id, ":", 7); len(parts) == 7 && len(parts[6]) > 7 {
+		return parts[6][:len(parts[6])-7] // "-" and six characters of AWS's choice
+	}
+	return id
 }
 
 func version(id string) string {

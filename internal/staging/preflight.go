@@ -111,7 +111,7 @@ func replicaFailed(s *look, name string) error {
 	for _, r := range s.ReplicationStatus {
 		if r.Status == types.StatusTypeFailed {
 			return rotation.Failf("mend or remove that replica first: its readers would keep the old value",
-				"%q isn't replicated to %s: %s", name, aws.ToString(r.Region), cloud.Line(aws.ToString(r.StatusMessage)))
+				"%q isn't replicated to %s: %s", called(name), aws.ToString(r.Region), cloud.Line(aws.ToString(r.StatusMessage)))
 		}
 	}
 	return nil
@@ -142,7 +142,7 @@ func busy(s *look, t Secret, past rotation.Past) error {
 func foreignPending(s *look, name, ours string) error {
 	if at := s.at[Pending]; at != "" && at != ours && at != s.at[Current] {
 		return rotation.Failf("finish that rotation, or remove the label when nobody works on it: aws secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id "+at,
-			"%q has AWSPENDING on version %s: somebody else's rotation is half done", name, at)
+			"%q has AWSPENDING on version %s: somebody else's rotation is half done", called(name), at)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func (l *Labels) Promote(ctx context.Context, past rotation.Past) (rotation.Resu
 		return rotation.Result{}, err
 	}
 	if k.new == "" {
-		return rotation.Result{}, fmt.Errorf("the records hold no new version of %q", k.arn)
+		return rotation.Result{}, fmt.Errorf("the records hold no new version of %q", called(k.arn))
 	}
 	s, err := l.look(ctx, k.arn)
 	if err != nil {
@@ -55,7 +55,7 @@ func (l *Labels) Promote(ctx context.Context, past rotation.Past) (rotation.Resu
 
 func astray(k kept, at string) error {
 	return rotation.Failf("see who moved it, and to what; nothing was changed by this step",
-		"AWSCURRENT of %q is on %s, neither the old version %s nor the new one %s", k.arn, version(at), k.old, k.new)
+		"AWSCURRENT of %q is on %s, neither the old version %s nor the new one %s", called(k.arn), version(at), k.old, k.new)
 }
 
 // Restore puts back what Promote changed, as far as it got: AWSCURRENT and AWSPREVIOUS, the tags, and at last
@@ -118,7 +118,7 @@ func (l *Labels) tag(ctx context.Context, name string, are, want map[string]stri
 		return nil
 	}
 	_, err := l.Client.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &name, Tags: tags})
-	return cloud.Judge(err, fmt.Sprintf("tag %q", name))
+	return cloud.Judge(err, fmt.Sprintf("tag %q", called(name)))
 }
 
 // untag puts back the former tags, where ours are still there.
@@ -140,7 +140,7 @@ func (l *Labels) untag(ctx context.Context, name string, are map[string]string, 
 		return err
 	}
 	_, err := l.Client.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &name, TagKeys: gone})
-	return cloud.Judge(err, fmt.Sprintf("untag %q", name))
+	return cloud.Judge(err, fmt.Sprintf("untag %q", called(name)))
 }
 
 // tagValue is s with what AWS doesn't take in a tag's value replaced: letters, digits, spaces and _.:/=+-@ are

@@ -1,12 +1,15 @@
 package secretsmanager
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,14 +19,17 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/sts"
 	"github.com/rastup/rekey/internal/sandbox/wire"
 	"github.com/rastup/rekey/internal/secret"
+	"github.com/rastup/rekey/internal/staging"
 	"golang.org/x/time/rate"
 )
 
@@ -32,6 +38,7 @@ var update = flag.Bool("update", false, "write the goldens anew")
 const (
 	account = "111122223333"
 	region  = "eu-central-1"
+	user    = "arn:aws:iam::111122223333:user/runner"
 	role    = "arn:aws:iam::111122223333:role/rekey"
 	name    = "app/key"
 	first   = "first-planted-value-of-this-secret"
@@ -53,9 +60,12 @@ type lab struct {
 	t       *testing.T
 	world   *sandbox.World
 	handler rotation.Handler
+	labels  *staging.Labels
 	plan    rotation.Plan
 	records []rotation.Record
-	said    []string // all texts that came out
+	person  *secretsmanager.Client
+	alter   func(operation string, answer []byte) []byte // what AWS can do and the sandbox can't; nil: nothing
+	said    []string                                     // all texts that came out
 	mu      sync.Mutex
 	values  [][]byte // all values that were announced
 }
@@ -63,7 +73,8 @@ type lab struct {
 func newLab(t *testing.T, target Target) *lab {
 	t.Helper()
 	l := &lab{t: t, world: sandbox.New(sandbox.NewClock(start))}
-	l.world.AddKey("AKIDREKEY", "key", role)
+	l.world.AddKey("AKIDREKEY", "key", user)
+	l.world.STS.AddRole(sts.Role{ARN: role, Trust: []string{user}, Created: start})
 	if target.Secret == "" {
 		target.Secret = name
 	}
@@ -93,16 +104,36 @@ func (l *lab) in(region string) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	session, err := cloud.Open(l.t.Context(), cloud.Options{Region: region, Endpoint: server.URL(),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDREKEY", "key", ""), Writes: rate.NewLimiter(rate.Inf, 1)})
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	l.handler = New(kind.On(session, secret.Keeper{Seen: func(b []byte) {
+	o := cloud.Options{Region: region, Endpoint: server.URL(), Transport: l,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDREKEY", "key", ""), Writes: rate.NewLimiter(rate.Inf, 1)}
+	byHand := o
+	byHand.Unfenced = true
+	o.Role = role
+	session, err := cloud.Open(l.t.Context(), o)
+	l.ok(err)
+	person, err := cloud.Open(l.t.Context(), byHand)
+	l.ok(err)
+	l.person = person.SecretsManager()
+	deps := kind.On(session, secret.Keeper{Seen: func(b []byte) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.values = append(l.values, b)
-	}}))
+	}})
+	l.handler = New(deps)
+	l.labels = &staging.Labels{Client: deps.SecretsManager, Keep: deps.Keep}
+}
+
+func (l *lab) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || l.alter == nil {
+		return res, err
+	}
+	b, err := io.ReadAll(res.Body)
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	b = l.alter(operation, b)
+	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+	res.Header.Del("Content-Length")
+	return res, err
 }
 
 func (l *lab) put(value string, labels ...string) string {

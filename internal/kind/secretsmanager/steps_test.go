@@ -243,3 +243,67 @@ func TestDecommissionAlsoDropsWhatASupersededRotationKept(t *testing.T) {
 		t.Errorf("labels left: %v", got)
 	}
 }
+
+// Secrets Manager's reads are eventually consistent: right after a change, a look may be older than it.
+func TestALookOlderThanTheLastChangeMisleadsNobody(t *testing.T) {
+	stale := func(l *lab) (still func()) {
+		var old []byte
+		l.alter = func(op string, b []byte) []byte {
+			if op != "DescribeSecret" {
+				return b
+			}
+			if old == nil {
+				old = b
+			}
+			return old
+		}
+		_, err := l.ask(t.Context(), "preflight")
+		l.ok(err)
+		return func() { l.alter = nil }
+	}
+	t.Run("restore after promote", func(t *testing.T) {
+		l := newLab(t, Target{}).run("preflight", "create", "test")
+		still := stale(l)
+		l.run("promote")
+		err := l.try("restore")
+		if f := (*rotation.Failure)(nil); errors.As(err, &f) {
+			t.Fatal(err)
+		}
+		if l.secret().Labels["AWSCURRENT"] != l.fact("preflight", "old") {
+			t.Error("restored by an old look: the new version is still live")
+		}
+		still()
+		l.run("restore", "discard")
+	})
+	t.Run("promote again", func(t *testing.T) {
+		l := newLab(t, Target{}).run("preflight", "create", "test")
+		still := stale(l)
+		l.run("promote")
+		err := l.try("promote")
+		if f := (*rotation.Failure)(nil); errors.As(err, &f) {
+			t.Fatalf("its own move was taken for somebody else's: %v", err)
+		}
+		still()
+		l.run("promote", "decommission")
+	})
+	t.Run("discard after create", func(t *testing.T) {
+		l := newLab(t, Target{}).run("preflight")
+		still := stale(l)
+		l.run("create", "discard")
+		still()
+		if at := l.secret().Labels["AWSPENDING"]; at != "" {
+			t.Error("AWSPENDING was left behind")
+		}
+	})
+}
+
+func TestArmAnnouncesOldNewAndTheKeysValue(t *testing.T) {
+	l := prepared(t, Target{Key: "password"}).run("preflight", "create")
+	l.values = nil
+	l.ok(l.labels.Arm(t.Context(), rotation.PastOf(l.records), nil))
+	for _, want := range []string{"old-planted-password", l.minted(), l.secret().Version(l.fact("create", "new")).Text} {
+		if !slices.ContainsFunc(l.values, func(v []byte) bool { return string(v) == want }) {
+			t.Errorf("a value isn't announced")
+		}
+	}
+}
