@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	leastPart  = 8    // bytes of the shortest line or JSON leaf removed by itself
-	maxExpand  = 2048 // bytes of the longest value whose rarer forms, several times its size, are looked for
-	maxNesting = 4    // JSON in a leaf of JSON in ...
+	leastPart  = 8   // bytes of the shortest line or JSON leaf removed by itself
+	maxExpand  = 256 // bytes of the longest value, or line of one, that is looked for byte by byte, at 32 times its size
+	maxNesting = 4   // JSON in a leaf of JSON in ...
 )
 
 // formsOf is every text by which v is recognised: v itself, v without surrounding white space, each line of
@@ -140,8 +140,8 @@ func (p *parts) password(v string) {
 		return
 	}
 	p.must(decoded)
-	userinfo, _, _ := strings.Cut(rest, "@")
-	_, raw, _ := strings.Cut(userinfo, ":")
+	authority, _, _ := strings.Cut(rest, "/")
+	_, raw, _ := strings.Cut(authority[:max(0, strings.LastIndexByte(authority, '@'))], ":")
 	p.add(raw, Least)
 }
 

@@ -331,6 +331,34 @@ func FuzzWriterEqualsString(f *testing.F) {
 	})
 }
 
+func FuzzEveryFormIsRemoved(f *testing.F) {
+	for _, v := range []string{canary, "abcdef", "a b\tc\nd", "\x00\xff\xfe\x80abc", "日本語のパスワード", strings.Repeat("long-", 60), "&&&&&&", "''", "=======", "%2F%2f%"} {
+		f.Add(v, "pre", "post")
+	}
+	f.Fuzz(func(t *testing.T, v, before, after string) {
+		if len(strings.TrimSpace(v)) < Least || len(v) > 400 || len(before)+len(after) > 100 {
+			return
+		}
+		s := setOf(v)
+		for name, form := range map[string]string{
+			"raw": v, "JSON": trimQuotes(asJSON(v)), "query": url.QueryEscape(v), "path": url.PathEscape(v), "%q": trimQuotes(strconv.Quote(v)),
+			"%+q": trimQuotes(strconv.QuoteToASCII(v)), "HTML": html.EscapeString(v), "hex": fmt.Sprintf("%x", v), "HEX": fmt.Sprintf("%X", v),
+			"base64": base64.StdEncoding.EncodeToString([]byte(v)), "base64url": base64.URLEncoding.EncodeToString([]byte(v)),
+		} {
+			if got := s.String("\n" + form + "\n"); strings.Contains(got, form) && !strings.Contains(Mark, form) {
+				t.Errorf("%s: %q -> %q", name, form, got)
+			}
+		}
+		for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
+			text, from := e.EncodeToString([]byte(before+v+after)), (len(before)*8+5)/6
+			core := text[from : (len(before)+len(v))*8/6]
+			if got := s.String(text); strings.Contains(got, core) {
+				t.Errorf("base64 of %q: %q is left in %q", before+v+after, core, got)
+			}
+		}
+	})
+}
+
 func benchmarkSet() *Set {
 	s := new(Set)
 	rnd := rand.New(rand.NewPCG(1, 1))
@@ -355,6 +383,27 @@ func BenchmarkTenMegabytesHundredSecrets(b *testing.B) {
 			_, _ = w.Write(text[i:min(len(text), i+32<<10)])
 		}
 		_ = w.Close()
+	}
+}
+
+func BenchmarkLearnTenPrivateKeys(b *testing.B) {
+	b.ReportAllocs()
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var keys []string
+	for range 10 {
+		der := make([]byte, 1200)
+		for i := range der {
+			der[i] = byte(rnd.Uint32())
+		}
+		text := base64.StdEncoding.EncodeToString(der)
+		var lines []string
+		for ; len(text) > 64; text = text[64:] {
+			lines = append(lines, text[:64])
+		}
+		keys = append(keys, "-----BEGIN PRIVATE KEY-----\n"+strings.Join(lines, "\n")+"\n-----END PRIVATE KEY-----\n")
+	}
+	for b.Loop() {
+		setOf(keys...).automaton()
 	}
 }
 
