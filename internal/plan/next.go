@@ -134,6 +134,12 @@ func (h history) broken(now time.Time) (int, string) {
 			return i, fmt.Sprintf("%s failed: %s", s.Key, r.Text)
 		}
 	}
+	// Once taking back has begun it goes on, whatever the clock of the next runner says of the window.
+	for _, u := range h.plan.Undo {
+		if h.done[u.Key] != nil || h.failed[u.Key] != nil {
+			return max(current, 0), "it is being taken back"
+		}
+	}
 	// A window that closed half-way, before anything depends on the new credential, never opens again.
 	if current >= 0 && MayHaveBegun(h.plan, h.order) {
 		if s := h.plan.Steps[current]; s.Window != nil && !now.Before(s.Window.To) && s.Phase.Undone() {
