@@ -55,6 +55,20 @@ func (w *work) flush(ctx context.Context) error {
 	return nil
 }
 
+// caughtUp waits within the lease for a journal that couldn't be written, so that what was restored meanwhile is on
+// record before this process ends.
+func (w *work) caughtUp(ctx context.Context, err error) bool {
+	for len(w.pending) > 0 && w.pending[0].Claim == nil && !errors.Is(err, evidence.ErrTaken) && w.lease.remaining() > 0 {
+		if w.Clock.Sleep(ctx, catchUp) != nil {
+			return false
+		}
+		if err = w.flush(ctx); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // fill adds what every record says, and scrubs its texts.
 func (w *work) fill(rec rotation.Record) rotation.Record {
 	rec.Chain, rec.Rotation, rec.Attempt, rec.Runner = w.plan.Chain, w.plan.Rotation, w.plan.Attempt, w.Self

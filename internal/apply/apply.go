@@ -30,6 +30,8 @@ const (
 	tries = 3
 	// grace is what a step under way gets when the process is asked to stop: half of what GitHub leaves a job.
 	grace = 5 * time.Second
+	// catchUp is how long a journal that can't be written is left alone before it is tried again.
+	catchUp = 15 * time.Second
 )
 
 // ErrChanged stops forward steps: request or target were edited after the claim.
