@@ -23,6 +23,7 @@ type work struct {
 	tail       []rotation.Record // the chain's latest attempt as found, ours or not
 	other      *rotation.Claim   // of the tail, when that is another rotation
 	superseded bool
+	takenUp    bool   // another runner began this attempt
 	held       string // why a new claim must wait
 	lease      lease
 	handlers   map[string]rotation.Handler
@@ -51,9 +52,12 @@ func (w *work) next() plan.Decision {
 	return d
 }
 
-// run is the loop.
+// run goes on until there is nothing to do now, and leaves the chain to others.
 func (w *work) run(ctx context.Context) error {
 	if w.superseded {
+		if w.job.RollBack != "" {
+			return rotation.Failf("roll back that one instead", "%s of %s can't be rolled back: it is superseded by %s", w.plan.Rotation, w.plan.Chain, w.other.Plan.Rotation)
+		}
 		return nil
 	}
 	if w.job.RollBack != "" {
@@ -61,9 +65,17 @@ func (w *work) run(ctx context.Context) error {
 			return err
 		}
 	}
+	return w.release(ctx, w.loop(ctx))
+}
+
+func (w *work) loop(ctx context.Context) error {
 	for {
 		d := w.next()
 		if d.State == plan.Deferred && d.Until.Sub(w.Clock.Now()) <= w.Patience && w.Patience > 0 {
+			// To everybody else a deferred rotation is one nobody is at work on: so it is to us.
+			if err := w.release(ctx, nil); err != nil {
+				return err
+			}
 			if err := w.Clock.Sleep(ctx, d.Until.Sub(w.Clock.Now())); err != nil {
 				return err
 			}
@@ -76,14 +88,14 @@ func (w *work) run(ctx context.Context) error {
 			return err
 		}
 		left, err := w.step(ctx, d.Step)
-		if err != nil {
-			return w.release(ctx, fmt.Errorf("%s: %w", d.Step.ID, err))
-		}
-		if left {
+		switch {
+		case err != nil && w.caughtUp(ctx, err):
+		case err != nil:
+			return fmt.Errorf("%s: %w", d.Step.ID, err)
+		case left:
 			return nil
-		}
-		if ctx.Err() != nil {
-			return w.release(ctx, ctx.Err())
+		case ctx.Err() != nil:
+			return ctx.Err()
 		}
 	}
 }
@@ -157,22 +169,34 @@ func (w *work) leased() time.Time {
 		i--
 	}
 	last := w.tail[i]
-	if last.Outcome == rotation.Released {
-		if last.QuietAt != nil {
-			return *last.QuietAt
-		}
+	p := claimOf(w.tail).Plan
+	switch {
+	case last.Outcome == rotation.Released && last.QuietAt != nil:
+		// As long after, rather than at that time: their clock may not be the store's.
+		return w.chain.LastStored().Add(last.QuietAt.Sub(last.At))
+	case last.Outcome == rotation.Released, last.Runner == w.Self, left(&p, w.tail[:i+1]):
 		return time.Time{}
 	}
-	p := claimOf(w.tail).Plan
-	if d := plan.Next(&p, w.tail[:i+1], last.At); d.State != plan.Open || last.Runner == w.Self {
-		return time.Time{} // it had nothing more to do: it left
-	}
 	return w.chain.LastStored().Add(Lease + Margin)
+}
+
+// left says whether the last record by itself tells that its runner had nothing more to do. One that takes up a
+// stuck step again is at work, though the step stays stuck until it is done.
+func left(p *rotation.Plan, records []rotation.Record) bool {
+	last := records[len(records)-1]
+	switch d := plan.Next(p, records, last.At); d.State {
+	case plan.Open:
+		return false
+	case plan.Stuck, plan.Refused:
+		return last.Outcome == rotation.Failed
+	}
+	return true
 }
 
 // claim makes the chain ours by the next record: a new attempt, or its resumption.
 func (w *work) claim(ctx context.Context) error {
 	if len(w.records) > 0 {
+		w.takenUp = true
 		if err := w.append(ctx, rotation.Record{Outcome: rotation.Resumed}); err != nil {
 			return err
 		}
@@ -234,15 +258,24 @@ func (w *work) ask(ctx context.Context) error {
 	return w.append(ctx, rotation.Record{Outcome: rotation.Asked, Text: w.job.RollBack})
 }
 
-// release gives the lease back when the run ends before its time, and hands err on. Best effort: a lease that
-// isn't given back runs out.
+// release gives the lease back and hands err on. It appends nothing where the last record tells that we have
+// left, unless a call of ours may still arrive: until then nobody else may begin. Best effort: a lease that isn't
+// given back runs out.
 func (w *work) release(ctx context.Context, err error) error {
 	if w.lease.remaining() <= 0 || errors.Is(err, evidence.ErrTaken) || len(w.pending) > 0 {
 		return err
 	}
-	rec := rotation.Record{Outcome: rotation.Released, Text: err.Error()}
+	rec := rotation.Record{Outcome: rotation.Released, Text: w.waits}
+	if err != nil {
+		rec.Text = err.Error()
+	}
 	if q := w.lease.quietAt(); q.After(w.Clock.Now()) {
+		q = q.UTC().Round(0)
 		rec.QuietAt = &q
+	}
+	if err == nil && rec.QuietAt == nil && left(&w.plan, w.records) {
+		w.lease.drop()
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace/2)
 	defer cancel()
