@@ -23,15 +23,23 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 	missed := func() bool { return s.Within > 0 && !w.Clock.Now().Before(deadline) }
 	for try := 1; ; {
 		res, err := w.do(ctx, s)
+		if err == nil && res.Wait == "" {
+			err = w.still(ctx, s)
+		}
 		rec := rotation.Record{Step: s.Key, Outcome: rotation.Done, Text: res.Text, Facts: res.Facts}
+		var failure *rotation.Failure
+		failed := errors.As(err, &failure)
 		if len(res.Files) > 0 && !errors.Is(err, rotation.ErrNoLease) {
-			if err2 := w.keep(ctx, s, res.Files, &rec); err2 != nil {
+			err2 := w.keep(ctx, s, res.Files, &rec)
+			if err2 != nil && !(failed && s.Phase.Undone()) {
 				return false, err2
 			}
+			if err2 != nil { // taking it back can't wait for its files
+				failure = &rotation.Failure{Msg: failure.Msg + " (its files could not be kept: " + err2.Error() + ")", Hint: failure.Hint}
+			}
 		}
-		var failure *rotation.Failure
 		switch {
-		case errors.As(err, &failure):
+		case failed:
 			rec.Text, rec.Hint = failure.Msg, failure.Hint
 			return w.fail(ctx, s, rec)
 		case err != nil: // unknown outcome
@@ -101,11 +109,7 @@ func (w *work) fail(ctx context.Context, s rotation.Step, rec rotation.Record) (
 // do calls the handler, with the fence its calls pass, and keeps the lease meanwhile. A run that is asked to
 // stop lets the step under way come to an answer.
 func (w *work) do(ctx context.Context, s rotation.Step) (rotation.Result, error) {
-	past := w.records
-	if len(past) == 0 {
-		c := w.draft()
-		past = []rotation.Record{w.fill(rotation.Record{Outcome: rotation.Claimed, Claim: &c})}
-	}
+	past := w.past()
 	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	if !s.Looks {
@@ -142,6 +146,41 @@ func (w *work) do(ctx context.Context, s rotation.Step) (rotation.Result, error)
 			}
 		}
 	}
+}
+
+// past is what handlers may know: a copy, because the lease is renewed while they work.
+func (w *work) past() []rotation.Record {
+	if len(w.records) > 0 {
+		return slices.Clone(w.records)
+	}
+	c := w.draft()
+	return []rotation.Record{w.fill(rotation.Record{Outcome: rotation.Claimed, Claim: &c})}
+}
+
+// still refuses a validation that was taken up by another runner when what was deployed is no longer so: the
+// first runner may have failed it and restored the old credential without a journal to write that to, or a person
+// did. A deploy step that is asked again without a fence can only look, and has nothing to do while it holds.
+func (w *work) still(ctx context.Context, s rotation.Step) error {
+	if s.Phase != rotation.Validate || !w.takenUp {
+		return nil
+	}
+	for _, d := range w.plan.Steps {
+		if d.Phase != rotation.Deploy {
+			continue
+		}
+		res, err := w.handlers[d.Uses][d.Name](ctx, d, rotation.PastOf(w.past()).For(d))
+		var failure *rotation.Failure
+		switch {
+		case errors.Is(err, rotation.ErrNoLease), errors.As(err, &failure):
+			return rotation.Failf("see who changed it; if nobody did, the run before restored it and couldn't record that",
+				"what %s did no longer holds", d.Key)
+		case err != nil:
+			return fmt.Errorf("see whether %s still holds: %w", d.Key, err)
+		case res.Wait != "":
+			return fmt.Errorf("see whether %s still holds: it waits for %s", d.Key, res.Wait)
+		}
+	}
+	return nil
 }
 
 // wait sleeps in pieces that keep the lease.
