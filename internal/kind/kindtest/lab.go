@@ -37,8 +37,9 @@ type lab struct {
 	twist  twist
 	mem    *memory
 	sites  map[rotation.Chain]*site
+	here   sync.Mutex // one call arrives at a time
+	mu     sync.Mutex // of all below
 	runs   int
-	mu     sync.Mutex // of all below, and of serving
 	onWay  []*letter
 	faults []string
 	story  []string
@@ -127,9 +128,9 @@ func (l *lab) arrive() {
 
 // serve is a call's arrival at a target's service, after which the world is looked at.
 func (l *lab) serve(in Instance, out http.ResponseWriter, r *http.Request, changes bool) {
-	l.mu.Lock()
+	l.here.Lock()
+	defer l.here.Unlock()
 	in.Service.ServeHTTP(out, r)
-	l.mu.Unlock()
 	if !changes {
 		return
 	}
