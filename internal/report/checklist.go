@@ -31,10 +31,11 @@ func checklist(v View) []Item {
 
 // phase is ticked when every environment has a record of each of its steps, and it still holds.
 func (v View) phase(text string, phase rotation.Phase) Item {
-	var done, open []string
+	var done []string
+	var open reasons
 	for _, s := range v.Environments {
 		if why := s.lacks(phase); why != "" {
-			open = append(open, s.Name+": "+why)
+			open.add(s.Name, why)
 			continue
 		}
 		i := slices.IndexFunc(s.Steps, func(st Step) bool { return st.Phase == phase })
@@ -47,16 +48,45 @@ func (v View) phase(text string, phase rotation.Phase) Item {
 				}
 			}
 		}
-		what := Stamp(last.At, v.Now)
+		what := "on " + Stamp(last.At, v.Now)
 		if phase == rotation.Validate {
-			what = fmt.Sprintf("%s, %s", Count(n, "check"), what)
+			what = fmt.Sprintf("%s %s", Count(n, "check"), what)
 		}
 		done = append(done, s.Name+" "+what)
 	}
-	if len(open) > 0 || len(done) == 0 {
-		return Item{text, false, cmp.Or(strings.Join(open, "; "), "no environments")}
+	return item(text, open, done)
+}
+
+// item is ticked when something was done and nothing is open.
+func item(text string, open reasons, done []string) Item {
+	if len(open.why) > 0 || len(done) == 0 {
+		return Item{text, false, cmp.Or(open.String(), "no environments")}
 	}
 	return Item{text, true, strings.Join(done, "; ")}
+}
+
+// reasons are why lines are open, each with all its environments.
+type reasons struct {
+	why   []string // in order
+	names map[string][]string
+}
+
+func (r *reasons) add(name, why string) {
+	if r.names == nil {
+		r.names = map[string][]string{}
+	}
+	if r.names[why] == nil {
+		r.why = append(r.why, why)
+	}
+	r.names[why] = append(r.names[why], name)
+}
+
+func (r *reasons) String() string {
+	parts := make([]string, len(r.why))
+	for i, why := range r.why {
+		parts[i] = And(r.names[why]) + ": " + why
+	}
+	return strings.Join(parts, "; ")
 }
 
 // lacks is why the steps of phase aren't done; "" when they are.
@@ -90,23 +120,21 @@ func (s Standing) lacks(phase rotation.Phase) string {
 
 func (v View) uploaded() Item {
 	const text = "Audit evidence uploaded"
-	var done, open []string
+	var done []string
+	var open reasons
 	for _, s := range v.Environments {
 		switch d := s.Decision; {
 		case s.Records == 0 || s.Head.Seq == 0:
-			open = append(open, s.Name+": no records")
+			open.add(s.Name, "no records")
 		case !d.State.Over():
-			open = append(open, fmt.Sprintf("%s: %s so far", s.Name, Count(s.Records, "record")))
+			open.add(s.Name, Count(s.Records, "record")+" so far")
 		case d.State == plan.Missed:
-			open = append(open, s.Name+": "+s.Short)
+			open.add(s.Name, s.Short)
 		default:
 			done = append(done, fmt.Sprintf("%s %s", s.Name, Count(s.Records, "record")))
 		}
 	}
-	if len(open) > 0 || len(done) == 0 {
-		return Item{text, false, cmp.Or(strings.Join(open, "; "), "no environments")}
-	}
-	return Item{text, true, strings.Join(done, "; ")}
+	return item(text, open, done)
 }
 
 // ticket is never ticked here: the ticket follows the journal, so no record can tell that it was closed.

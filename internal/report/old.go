@@ -43,8 +43,12 @@ func old(s Standing, e Environment, now time.Time) string {
 	switch {
 	case last.Mark == Done:
 		return "gone since " + Stamp(last.At, now)
+	case begun && d.State == plan.Stuck:
+		return "not proven gone: its removal has begun, and " + d.Step.Key + " failed"
 	case begun:
 		return "going: its removal has begun"
+	case d.State == plan.Stuck && d.Step.Phase.Undone():
+		return "kept until a person decides"
 	case d.State == plan.Stuck || d.State == plan.Waiting:
 		return "kept until " + d.Step.Key + " is done"
 	}

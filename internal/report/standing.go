@@ -31,6 +31,7 @@ type Standing struct {
 	Records   int           // of this attempt
 	Head      rotation.Head // of the chain
 	last      time.Time
+	needs     string
 }
 
 // A Failure is a step that definitely failed, or another reason why a rotation was given up (no Step).
@@ -47,7 +48,7 @@ func (s Standing) At() time.Time { return s.last }
 
 func stand(e Environment, path string, now time.Time) Standing {
 	d := e.Decision
-	s := Standing{Name: e.Name, Attempt: e.Plan.Attempt, Decision: d, Records: len(e.Records), Head: e.Head, Claim: claim(e.Records)}
+	s := Standing{Name: e.Name, Attempt: e.Plan.Attempt, Decision: d, Records: len(e.Records), Head: e.Head, Claim: claim(e.Records), needs: e.Plan.Needs}
 	if n := len(e.Records); n > 0 {
 		last := e.Records[n-1]
 		s.last = last.At
@@ -87,7 +88,7 @@ func failures(s Standing, records []rotation.Record) (all []Failure) {
 			return []Failure{{At: r.At, Text: "rollback asked: " + r.Text, Hint: r.Hint}}
 		}
 	}
-	if s.back() || s.Decision.State == plan.Missed {
+	if s.back() {
 		return []Failure{{Text: s.Decision.Why}}
 	}
 	return nil
@@ -115,8 +116,10 @@ func short(s Standing) string {
 	switch d.State {
 	case plan.Finished:
 		return "finished"
-	case plan.RolledBack, plan.Superseded:
-		return string(d.State)
+	case plan.RolledBack:
+		return "rolled back"
+	case plan.Superseded:
+		return cmp.Or(d.Why, "superseded")
 	case plan.Missed:
 		return "never began: " + d.Why
 	case plan.Refused:
@@ -142,6 +145,8 @@ func short(s Standing) string {
 		return "validated, " + d.Step.Key + " is due"
 	case d.State == plan.Deferred:
 		return "waits for " + holder(d)
+	case d.State == plan.Waiting && !s.Begun && s.needs != "" && strings.HasPrefix(d.Why, s.needs+" is not validated"):
+		return "waits for " + s.needs
 	case d.State == plan.Waiting && !s.Begun:
 		return "waits: " + d.Why
 	case d.State == plan.Waiting:
@@ -203,7 +208,9 @@ func move(s Standing, e Environment, path string) string {
 		return "decide. The request says on_failure: hold, so nothing is undone by itself. Mend it and re-run the job (" +
 			again + "), or take it back (" + command("rollback", e, path) + ")."
 	case d.State == plan.Stuck:
-		return "mend it, then re-run the job (" + again + "). The new credential is live and validated; only the old one is not proven gone."
+		return "mend it, then re-run the job (" + again + "); later runs try it again, too. The new credential was validated and stays; only the old one is not proven gone."
+	case d.State == plan.RolledBack && len(s.Failures) == 1 && s.Failures[0].Step == "":
+		return "none, unless the rotation is still wanted: then start it again (" + command("apply --again", e, path) + ") or open a new request."
 	case d.State == plan.RolledBack:
 		return "mend what failed, then start it again (" + command("apply --again", e, path) + ") or open a new request."
 	case d.State == plan.Missed && !strings.Contains(d.Why, "withdrawn"):

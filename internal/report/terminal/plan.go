@@ -14,7 +14,7 @@ import (
 // Plan prints what would happen, as if nothing had begun: first when each environment can start, then the steps of
 // each. Secrets that go through the same are told once. notes are lines of the caller's, after the answer.
 func Plan(w io.Writer, plans []rotation.Plan, notes []string, now time.Time, s Style) error {
-	p := &page{Style: s}
+	p := &page{Style: s, as: map[string]string{}}
 	if len(plans) == 0 {
 		p.para("", 0, "", "Nothing to rotate.")
 		return p.flush(w)
@@ -129,6 +129,33 @@ func (p *page) body(pl *rotation.Plan, now time.Time) {
 	} else if !has {
 		p.para("  ", 2, "", "old credential: stays, the plan has no decommission")
 	}
+	if told := told(pl); p.as[told] != "" {
+		p.para("  ", 2, "", "steps: as in "+p.as[told]+later(pl, foreseen, at, now))
+		return
+	} else if p.as != nil {
+		p.as[told] = pl.Environment
+	}
+	p.steps(pl, foreseen, at, now)
+}
+
+// told is what is printed of a plan's steps besides their times.
+func told(pl *rotation.Plan) string {
+	b := &page{}
+	b.steps(pl, nil, time.Time{}, time.Time{})
+	return b.String()
+}
+
+// later are the steps that wait for a time of their own.
+func later(pl *rotation.Plan, foreseen map[string]time.Time, at, now time.Time) (text string) {
+	for _, s := range pl.Steps {
+		if t := foreseen[s.Key]; t.After(at) {
+			text, at = text+"; "+s.Key+" from "+report.Stamp(t, now), t
+		}
+	}
+	return text
+}
+
+func (p *page) steps(pl *rotation.Plan, foreseen map[string]time.Time, at, now time.Time) {
 	wide := 0
 	for _, s := range slices.Concat(pl.Steps, pl.Undo) {
 		wide = max(wide, report.Columns(report.Line(s.Key)))
@@ -142,10 +169,10 @@ func (p *page) body(pl *rotation.Plan, now time.Time) {
 		p.planned(fmt.Sprintf("%4d  ", i+1), s, wide, when)
 	}
 	if len(pl.Undo) > 0 {
-		p.WriteString("  if it fails after that\n")
+		p.para("  ", 2, "", "If a step fails after create began and before decommission, what was done is undone:")
 	}
 	if pl.OnFailure == "hold" {
-		p.para("  ", 2, yellow, "on_failure: hold: once it is promoted, only a person takes it back")
+		p.para("  ", 2, yellow, "(on_failure: hold: from promote on only when a person asks for it)")
 	}
 	for _, s := range pl.Undo {
 		p.planned("   ↩  ", s, wide, "")

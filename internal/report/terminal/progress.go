@@ -34,7 +34,7 @@ func (s Style) progress(p *rotation.Plan, r rotation.Record) string {
 	mark, c, text := event(p, r)
 	place := pad(report.Line(p.Environment), 6)
 	if s.Several {
-		place += "  " + pad(report.Line(p.Secret), 28)
+		place += "  " + pad(report.Line(p.Secret), min(28, s.room()/4))
 	}
 	lead := r.At.UTC().Format("15:04:05") + "  " + place + "  "
 	step := pad(report.Line(r.Step), 20)
@@ -43,7 +43,7 @@ func (s Style) progress(p *rotation.Plan, r rotation.Record) string {
 	}
 	body := strings.TrimRight(step+"  "+report.Line(text), " ")
 	body = strings.TrimPrefix(body, "  ")
-	if room := s.room() - report.Columns(lead) - 2; c != red { // what went wrong is never cut
+	if room := s.room() - report.Columns(lead) - 2; c == green || c == dim { // what went wrong is never cut
 		body = report.Cut(body, max(room, 10))
 	}
 	line := s.paint(dim, r.At.UTC().Format("15:04:05")) + "  " + place + "  " + s.paint(c, mark) + " " + body + "\n"

@@ -173,6 +173,10 @@ func (p *page) standing(v report.View, s report.Standing) {
 		wide = max(wide, report.Columns(report.Line(st.Key)))
 	}
 	wide = min(wide, max(10, p.room()/3))
+	if s.Records == 0 {
+		p.para("  ", 2, dim, report.Count(len(s.Steps), "step")+", none begun")
+		return
+	}
 	for _, st := range s.Steps {
 		p.step(st, wide, v.Now)
 	}

@@ -88,6 +88,7 @@ func fits(s string, width int) (n int) {
 type page struct {
 	strings.Builder
 	Style
+	as map[string]string // plan: which environment's steps were told, by their text
 }
 
 // para prints text in the room left after indent; lead takes the place of the first line's indent.

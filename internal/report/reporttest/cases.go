@@ -1,0 +1,174 @@
+package reporttest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/report"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// A Case is a rotation at some time.
+type Case struct {
+	Name             string
+	Secret, Rotation string
+	Now              time.Time
+	Environments     []report.Environment
+}
+
+// View is what report makes of it.
+func (c Case) View() report.View { return report.New(c.Secret, c.Rotation, c.Environments, c.Now) }
+
+// Hostile is what a command may print, or a file be called.
+const Hostile = "\x1b[2J\x1b]8;;http://evil.example\x07x\x1b\\ | <script>alert(1)</script> @rastup/all #1 `rm` [x](http://evil.example)\r\n" +
+	"# done\n```mermaid\ngraph\n```\n<!-- --> &amp; $x$ \u202egnp.exe \u200b\u2066 \xff\x9b31m www.evil.example **ok**"
+
+// Cases are the states a rotation can be in.
+func Cases() []Case {
+	hour := time.Hour
+	cases := []Case{
+		play("success", 5*24*hour, nil),
+		play("retention", 2*hour, nil),
+		play("window", 20*time.Minute, nil),
+		play("refused", hour, func(ps []*Player) {
+			ps[0].Answers["preflight"] = Answer{Fail: "version v-half-done carries AWSPENDING, and nobody is rotating",
+				Hint: "find out who put it there; remove the label when it isn't wanted", Took: time.Second}
+		}),
+		play("rolled-back", hour, func(ps []*Player) {
+			ps[1].Answers["validate/smoke"] = Answer{Fail: "`npm test -- security:smoke` ended with 1 after 38 s: expected 200, got 401",
+				Hint: "the last lines are in files/1-validate~smoke-output.txt", Took: 38 * time.Second,
+				Files: []rotation.FileRef{file("1-validate~smoke-output.txt", 1999)}}
+		}),
+		play("rollback-stuck", hour, func(ps []*Player) {
+			ps[1].Answers["validate/health"] = Answer{Fail: "503 from https://stage.example/health", Took: 5 * time.Minute}
+			ps[1].Answers["restore"] = Answer{Fail: "AccessDenied on UpdateSecretVersionStage", Hint: "give the role rekey-stage that right again", Took: time.Second}
+		}),
+		play("create-failed", hour, func(ps []*Player) {
+			ps[0].Answers["create"] = Answer{Fail: "LimitExceeded: 100 versions", Took: time.Second}
+		}),
+		play("decommission-stuck", 3*24*hour, func(ps []*Player) {
+			ps[0].Answers["decommission"] = Answer{Fail: "AWSCURRENT is v-other, not the version this rotation promoted",
+				Hint: "somebody rotated by hand; see who with CloudTrail", Took: time.Second}
+		}),
+		play("held", hour, func(ps []*Player) {
+			ps[0].Plan.OnFailure = "hold"
+			ps[0].Answers["validate/health"] = Answer{Fail: "503 from https://dev.example/health", Took: 5 * time.Minute}
+		}),
+	}
+	cases = append(cases, asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
+	return cases
+}
+
+// play runs dev, stage and prod for d, each after the one before.
+func play(name string, d time.Duration, change func([]*Player)) Case {
+	c := Case{Name: name, Secret: Secret, Rotation: Rotation, Now: Monday.Add(d)}
+	var ps []*Player
+	for i, p := range Plans(Secret, nil) {
+		ps = append(ps, NewPlayer(p, Monday.Add(time.Duration(i)*5*time.Minute)))
+	}
+	if change != nil {
+		change(ps)
+	}
+	var before *Player
+	for _, p := range ps {
+		if before != nil && !plan.Validated(&before.Plan, before.Records, c.Now) && !over(before, c.Now) {
+			c.Environments = append(c.Environments, p.Environment(c.Now, before.Plan.Environment+" is not validated in this rotation"))
+			if d := &c.Environments[len(c.Environments)-1].Decision; d.State == plan.Deferred {
+				d.State, d.Why = plan.Waiting, before.Plan.Environment+" is not validated in this rotation"
+			}
+		} else {
+			p.Play(c.Now)
+			c.Environments = append(c.Environments, p.Environment(c.Now, ""))
+		}
+		before = p
+	}
+	return c
+}
+
+func over(p *Player, now time.Time) bool {
+	return plan.Next(&p.Plan, p.Records, now).State == plan.Finished
+}
+
+func one(name string, p *Player, now time.Time) Case {
+	return Case{name, p.Plan.Secret, p.Plan.Rotation, now, []report.Environment{p.Environment(now, "")}}
+}
+
+func asked() Case {
+	p := NewPlayer(Plans(Secret, nil)[0], Monday).Play(Monday.Add(time.Hour))
+	p.runs++
+	p.Append(rotation.Record{Outcome: rotation.Asked, Text: "ana-sec: partners still pin the old one"})
+	p.Play(p.Now)
+	return one("rollback-asked", p, p.Now)
+}
+
+func again() Case {
+	p := NewPlayer(plan.Attempt(Plans(Secret, nil)[0], 2), Monday).Play(Monday.Add(time.Hour))
+	p.Append(rotation.Record{Outcome: rotation.Attached, Text: "screenshot of the dashboard, by li-pay", Files: []rotation.FileRef{file("2-attached-dash board.png", 52000)}})
+	return one("again-with-attachment", p, p.Now)
+}
+
+func stopped() Case {
+	p := NewPlayer(Plans(Secret, nil)[0], Monday).Play(Monday.Add(time.Hour))
+	p.Records = p.Records[:6]
+	p.Now = p.Records[5].At.Add(time.Minute)
+	p.Append(rotation.Record{Outcome: rotation.Noted, Step: "promote", Text: "still at it"})
+	p.Append(rotation.Record{Outcome: rotation.Released, Text: "promote: connection reset after the request was sent"})
+	return one("stopped", p, p.Now.Add(time.Minute))
+}
+
+func withdrawn() Case {
+	c := one("withdrawn", NewPlayer(Plans(Secret, nil)[2], Monday), Monday)
+	c.Environments[0].Decision = plan.Decision{State: plan.Missed, Why: "its request was withdrawn"}
+	return c
+}
+
+func superseded() Case {
+	c := one("superseded", NewPlayer(Plans(Secret, nil)[0], Monday).Play(Monday.Add(time.Hour)), Monday.Add(2*time.Hour))
+	c.Environments[0].Decision = plan.Decision{State: plan.Superseded, Why: "superseded by 2026-11-23-stolen"}
+	return c
+}
+
+func missed() Case {
+	return one("missed", NewPlayer(Plans(Secret, nil)[2], Monday), Monday.Add(4*24*time.Hour))
+}
+
+func hostile() Case {
+	p := NewPlayer(Plans("pay|ments/*x*<b>@all\u202e", func(in *plan.Input) {
+		in.Rotation = "2026-11-23-$(rm -rf ~)`x`"
+	})[0], Monday)
+	p.Claim.Path = "rotations/2026/11/2026-11-23 $(rm -rf ~)'\n.yaml"
+	p.Claim.Ticket, p.Claim.Owner, p.Claim.Tags = Hostile, Hostile, []string{"<img src=x>", "a|b"}
+	p.Claim.Actors = rotation.Actors{Operator: "@all", Requested: "[bot]", Approved: []string{Hostile}}
+	p.Answers["create"] = Answer{Text: Hostile, Facts: map[string]string{"new|\n": Hostile}}
+	p.Answers["validate/smoke"] = Answer{Fail: Hostile, Hint: Hostile, Took: time.Second, Files: []rotation.FileRef{
+		{Name: "files/../../x", Digest: "d"}, {Name: "files/a b](javascript:alert(1))|<x>.txt", Digest: Hostile}, {Name: "javascript:alert(1)"}}}
+	p.Play(Monday.Add(time.Hour))
+	return one("hostile", p, p.Now)
+}
+
+// Many are n secrets, of which some need a person.
+func Many(n int) (views []report.View, plans []rotation.Plan) {
+	now := Monday.Add(time.Hour)
+	for i := range n {
+		secret := fmt.Sprintf("team-%d/service-%03d", i%7, i)
+		ps := Plans(secret, nil)
+		plans = append(plans, ps...)
+		dev := NewPlayer(ps[0], Monday.Add(time.Duration(i)*time.Second))
+		switch {
+		case i == 41:
+			dev.Answers["validate/health"] = Answer{Fail: "503", Took: time.Minute}
+			dev.Answers["restore"] = Answer{Fail: "AccessDenied on UpdateSecretVersionStage", Hint: "give the role that right again"}
+		case i == 77:
+			dev.Answers["preflight"] = Answer{Fail: "secret is scheduled for deletion"}
+		}
+		dev.Play(now)
+		stage := NewPlayer(ps[1], now)
+		if i%2 == 0 && i != 41 && i != 77 {
+			stage.Play(now)
+		}
+		views = append(views, report.New(secret, Rotation, []report.Environment{
+			dev.Environment(now, ""), stage.Environment(now, "dev is not validated in this rotation")}, now))
+	}
+	return views, plans
+}
