@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/inputs"
 )
@@ -18,7 +19,7 @@ func TestThisRepositoryIsLintClean(t *testing.T) {
 	defer root.Close()
 	written := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for _, now := range []time.Time{written, written.AddDate(0, 0, 29), written.AddDate(20, 0, 0), time.Now()} {
-		in, problems := inputs.Load(root.FS(), config.DefaultPath, shapes(), now)
+		in, problems := inputs.Load(root.FS(), config.DefaultPath, app.Shapes(), now)
 		if problems.Len() > 0 {
 			t.Errorf("at %s:\n%s", now.Format(time.DateOnly), problems)
 		}
