@@ -1,0 +1,110 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/apply"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/report/terminal"
+)
+
+func newApply(f *flags) *cobra.Command {
+	var o app.Options
+	var wait time.Duration
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "apply --environment ENV [REQUEST...]",
+		Short: "Do whatever is due now: rotate, prove, record; resume, decommission, close",
+		Long: `Apply carries rotations on in one environment as far as they can go now. Without REQUEST it takes every
+request that may still begin and every rotation that is open. It can be stopped and run again at any time.`,
+		RunE: func(c *cobra.Command, paths []string) error {
+			return carry(c, f, o, wait, asJSON, paths)
+		},
+	}
+	c.Flags().StringVarP(&o.Environment, "environment", "e", "", "the environment (required)")
+	c.Flags().BoolVar(&o.Again, "again", false, "start rolled-back rotations again, as a new attempt")
+	c.Flags().DurationVar(&wait, "wait", 0, "wait for what becomes due within this time")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the outcome as JSON")
+	return c
+}
+
+func newRollback(f *flags) *cobra.Command {
+	var o app.Options
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "rollback --environment ENV REQUEST",
+		Short: "Bring the old credential back, as long as it isn't decommissioned",
+		Args:  arguments(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, paths []string) error {
+			who := "asked for by " + f.person()
+			o.RollBack = cmp.Or(join(who, o.RollBack), who)
+			return carry(c, f, o, 0, asJSON, paths)
+		},
+	}
+	c.Flags().StringVarP(&o.Environment, "environment", "e", "", "the environment (required)")
+	c.Flags().StringVar(&o.RollBack, "why", "", "kept in the journal")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the outcome as JSON")
+	return c
+}
+
+func join(who, why string) string {
+	if why == "" {
+		return who
+	}
+	return who + ": " + why
+}
+
+func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON bool, paths []string) error {
+	if o.Environment == "" {
+		return usageError{errors.New("which environment? give --environment ENV")}
+	}
+	a, err := f.acting(c, paths)
+	if err != nil {
+		return err
+	}
+	if _, ok := a.Inputs.Config.Environment(o.Environment); !ok {
+		return usageError{fmt.Errorf("no environment %q in %s: there are %v", o.Environment, f.config, a.Inputs.Config.Names())}
+	}
+	a.Patience = wait
+	a.Progress = terminal.Progress(c.ErrOrStderr(), style(c))
+	tasks, err := a.Tasks(c.Context(), paths...)
+	if err != nil {
+		return err
+	}
+	results, err := a.Apply(c.Context(), tasks, o)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = json.NewEncoder(c.OutOrStdout()).Encode(outcomes(results, a))
+	} else {
+		err = printResults(c, a, results)
+	}
+	if err == nil && failed(results, o) {
+		err = errFound
+	}
+	return err
+}
+
+// failed says whether somebody should look: anything but done, or to be done later as planned.
+func failed(results []app.Result, o app.Options) bool {
+	for _, r := range results {
+		var busy *apply.Busy
+		switch s := r.Status.Decision.State; {
+		case r.Err != nil && !errors.As(r.Err, &busy):
+			return true
+		case s == plan.RolledBack && o.RollBack == "", s == plan.Refused, s == plan.Stuck:
+			return true
+		case s == plan.Open: // stopped half-way
+			return r.Err != nil
+		}
+	}
+	return false
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/report/terminal"
+)
+
+func newPlan(f *flags) *cobra.Command {
+	var live, asJSON bool
+	c := &cobra.Command{
+		Use:   "plan [REQUEST...]",
+		Short: "What would happen, step by step; never changes anything",
+		Long: `Plan shows the steps, windows and dates of the requests named, or of all that may still begin. It needs no
+credentials. With --live it also runs each preflight, which only reads, and says what stands in the way now.`,
+		RunE: func(c *cobra.Command, paths []string) error {
+			a, err := f.loaded(c, paths)
+			if err != nil {
+				return err
+			}
+			plans, err := a.Plans(paths...)
+			if err != nil {
+				return err
+			}
+			var notes []app.Note
+			if live {
+				notes = a.Preflight(c.Context(), plans)
+			}
+			if asJSON {
+				if err := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"plans": plans, "live": notes}); err != nil {
+					return err
+				}
+			} else if err := terminal.Plan(c.OutOrStdout(), plans, texts(notes), a.Clock.Now(), style(c)); err != nil {
+				return err
+			}
+			for _, n := range notes {
+				if !n.OK {
+					return errFound
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&live, "live", false, "look at what is live, too: read access is enough")
+	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return c
+}
+
+func texts(notes []app.Note) (all []string) {
+	for _, n := range notes {
+		mark := "✔"
+		if !n.OK {
+			mark = "✘"
+		}
+		s := fmt.Sprintf("%s %s: %s", mark, n.Chain, n.Text)
+		if n.Hint != "" {
+			s += " (hint: " + n.Hint + ")"
+		}
+		all = append(all, s)
+	}
+	return all
+}

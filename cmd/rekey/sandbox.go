@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rastup/rekey/internal/sandbox"
+)
+
+func newSandbox() *cobra.Command {
+	var listen string
+	c := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Serve a small AWS on loopback, for trying things by hand",
+		Long: `Sandbox serves Secrets Manager, S3 with Object Lock, CloudWatch Logs, STS and IAM on this machine, with a
+secret in three environments. It refuses what AWS refuses. Nothing is kept when it stops.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			w := sandbox.New(wall{})
+			s, err := sandbox.Seed(w)
+			if err != nil {
+				return err
+			}
+			server, err := sandbox.Serve(c.Context(), w, listen)
+			if err != nil {
+				return usageError{err}
+			}
+			fmt.Fprintf(c.OutOrStdout(), `export AWS_ENDPOINT_URL=%s
+export AWS_REGION=%s
+export AWS_ACCESS_KEY_ID=%s
+export AWS_SECRET_ACCESS_KEY=%s
+`, server.URL(), s.Region, sandbox.AccessKeyID, sandbox.SecretAccessKey)
+			fmt.Fprintf(c.ErrOrStderr(), "account %s: bucket %s, log group %s, secrets", s.Account, s.Bucket, s.LogGroup)
+			for _, env := range s.Environments {
+				fmt.Fprintf(c.ErrOrStderr(), " %s", s.Secrets[env])
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "\nCtrl-C stops it\n")
+			return server.Wait()
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:4566", "loopback address")
+	return c
+}
+
+// wall is the machine's time for the sandbox.
+type wall struct{}
+
+func (wall) Now() time.Time { return time.Now().UTC() }

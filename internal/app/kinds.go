@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/rastup/rekey/internal/check"
+	"github.com/rastup/rekey/internal/check/command"
+	"github.com/rastup/rekey/internal/check/http"
+	"github.com/rastup/rekey/internal/kind"
+	"github.com/rastup/rekey/internal/kind/secretsmanager"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/registry"
+	"github.com/rastup/rekey/internal/request"
+	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/staging"
+)
+
+// Kinds are the kinds of secrets there are: a new one is a package and a line here.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		secretsmanager.Kind(),
+	}
+}
+
+// Checks are the health checks there are.
+func Checks() []check.Check {
+	return []check.Check{
+		http.Check(),
+		command.Check(),
+	}
+}
+
+// Shapes are what may stand in registry and configuration.
+func Shapes() registry.Shapes {
+	s := registry.Shapes{Kinds: map[string]func() any{}, Checks: map[string]func() any{}, Consumers: map[string]func() any{}}
+	for _, k := range Kinds() {
+		s.Kinds[k.Name] = func() any { return k.Shape() }
+	}
+	for _, c := range Checks() {
+		s.Checks[c.Name] = func() any { return c.Shape() }
+	}
+	return s
+}
+
+// input is what people wrote for one secret of a request.
+func (a *App) input(r *request.Request, e *registry.Entry) (plan.Input, error) {
+	kinds := Kinds()
+	i := slices.IndexFunc(kinds, func(k kind.Kind) bool { return k.Name == e.Kind })
+	if i < 0 {
+		return plan.Input{}, fmt.Errorf("%s: no kind %q", e.Secret, e.Kind)
+	}
+	in := plan.Input{Rotation: r.Rotation, Request: r.Bytes, Date: r.Date, Secret: e.Secret, Kind: e.Kind, Tags: e.Tags, Reason: r.Reason,
+		OnFailure: r.OnFailure, Retain: r.Retain, StartIn: a.Inputs.Config.Policy.StartWithin}
+	for _, env := range a.Inputs.Config.Environments {
+		at := e.Environments[env.Name]
+		if at == nil {
+			continue
+		}
+		target := kinds[i].Shape()
+		if err := json.Unmarshal(at.Target, target); err != nil {
+			return plan.Input{}, fmt.Errorf("%s: target: %w", at.Pos, err)
+		}
+		t := plan.Target{Environment: env.Name, Requested: slices.Contains(r.Of(e), env.Name), With: at.Target,
+			Recipe: kinds[i].Recipe(target), Hours: env.Hours.Rotation()}
+		if w, ok := r.Windows[env.Name]; ok {
+			t.Window = &w
+		}
+		for _, u := range append(slices.Clone(at.Checks), a.Inputs.Config.ChecksOf(env.Name)...) {
+			use, err := checkUse(u)
+			if err != nil {
+				return plan.Input{}, err
+			}
+			t.Checks = append(t.Checks, use)
+		}
+		in.Targets = append(in.Targets, t)
+	}
+	return in, nil
+}
+
+func checkUse(u registry.Use) (plan.Use, error) {
+	checks := Checks()
+	i := slices.IndexFunc(checks, func(c check.Check) bool { return c.Name == u.Uses })
+	if i < 0 {
+		return plan.Use{}, fmt.Errorf("%s: no check %q", u.Pos, u.Uses)
+	}
+	shape := checks[i].Shape()
+	if err := json.Unmarshal(u.With, shape); err != nil {
+		return plan.Use{}, fmt.Errorf("%s: %w", u.Pos, err)
+	}
+	return plan.Use{Name: u.Name, Uses: "check/" + u.Uses, With: u.With, Within: shape.Deadline()}, nil
+}
+
+// handlers are what carries a plan's steps out, on its environment's clients.
+func (a *App) handlers(ctx context.Context, p *rotation.Plan) (map[string]rotation.Handler, error) {
+	session, err := a.session(ctx, p.Environment)
+	if err != nil {
+		return nil, err
+	}
+	deps := kind.On(session, a.keep)
+	all := map[string]rotation.Handler{}
+	for _, k := range Kinds() {
+		all["kind/"+k.Name] = k.New(deps)
+	}
+	d := check.Deps{HTTP: a.HTTP, Now: a.Clock.Now, Redact: a.redact, Lookup: a.Lookup, Checkout: a.Root, Arm: a.arm(deps)}
+	for _, c := range Checks() {
+		all["check/"+c.Name] = c.New(d)
+	}
+	return all, nil
+}
+
+// arm reads a rotation's recorded versions into the redactor, each once in this process.
+func (a *App) arm(d kind.Deps) func(context.Context, rotation.Past) error {
+	labels := &staging.Labels{Client: d.SecretsManager, Region: d.Region, Keep: a.keep}
+	return func(ctx context.Context, past rotation.Past) error {
+		var asked []string
+		err := labels.Arm(ctx, past, func(version string) bool {
+			asked = append(asked, version)
+			_, seen := a.armed.Load(version)
+			return seen
+		})
+		if err == nil {
+			for _, version := range asked {
+				a.armed.Store(version, true)
+			}
+		}
+		return err
+	}
+}

@@ -1,0 +1,236 @@
+// Package app wires the rooms together, in three files: the world a process stands in, the kinds and checks
+// there are, and the flow from files to closed evidence. It owns no rule of its own.
+//
+//	inputs (registry, rekey.yml, requests)
+//	  → plan.Build, per secret and environment
+//	  → apply.Run: the claimed plan, step by step, each recorded in the journal before the next
+//	  → bundle, copy in the log group, close.json: projections of the journal, rebuilt until right
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/time/rate"
+
+	"github.com/rastup/rekey/internal/apply"
+	checkhttp "github.com/rastup/rekey/internal/check/http"
+	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/evidence"
+	"github.com/rastup/rekey/internal/evidence/folder"
+	"github.com/rastup/rekey/internal/evidence/logs"
+	"github.com/rastup/rekey/internal/evidence/s3"
+	"github.com/rastup/rekey/internal/inputs"
+	"github.com/rastup/rekey/internal/problem"
+	"github.com/rastup/rekey/internal/redact"
+	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/secret"
+)
+
+// A World is what a process stands in. The command line, the action, the demo and the tests each make theirs;
+// nothing below them reads the environment or the clock.
+type World struct {
+	Root     string                                // the checkout
+	Config   string                                // the house rules' file in it
+	Evidence string                                // a store's URL instead of the configured one; "" none
+	Actor    string                                // the person who answers for it, by login
+	Commit   string                                // of the checkout, where known
+	Program  string                                // this program's version
+	Self     rotation.Runner                       // this process
+	Lookup   func(name string) (string, bool)      // the process's environment: what command checks may hand on
+	Clock    apply.Clock                           //
+	Cloud    cloud.Options                         // endpoint, credentials, transport; region and role come from the configuration
+	HTTP     *http.Client                          // of http checks; nil: a plain one
+	Patience time.Duration                         // see apply.Runner
+	Progress func(*rotation.Plan, rotation.Record) // see apply.Runner; nil: none
+	Warn     func(string)                          // what went wrong beside the rotation itself; nil: nowhere
+}
+
+// An App is a world at work.
+type App struct {
+	World
+	Inputs *inputs.Inputs // after Load
+
+	redact *redact.Set
+	keep   secret.Keeper
+	writes *rate.Limiter
+
+	mu       sync.Mutex
+	sessions map[string]*cloud.Session
+	store    evidence.Store
+	journal  *evidence.Journal
+	bundle   *evidence.Bundle
+	armed    sync.Map // versions whose values the redactor knows
+}
+
+// WritesPerSecond keeps a run well under what Secrets Manager grants an account (50 a second).
+const WritesPerSecond = 40
+
+// New is an App that has read nothing yet.
+func New(w World) *App {
+	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: rate.NewLimiter(WritesPerSecond, WritesPerSecond)}
+	a.keep = secret.Keeper{Seen: a.redact.Add}
+	if a.Progress == nil {
+		a.Progress = func(*rotation.Plan, rotation.Record) {}
+	}
+	if a.HTTP == nil {
+		a.HTTP = checkhttp.NewClient()
+	}
+	if a.Warn == nil {
+		a.Warn = func(string) {}
+	}
+	return a
+}
+
+// Scrub removes every value this process has seen from a text.
+func (a *App) Scrub(s string) string { return a.redact.String(s) }
+
+// Load reads and checks everything people wrote. With paths only those requests' problems count.
+func (a *App) Load(paths ...string) *problem.List {
+	in, list := inputs.Load(os.DirFS(a.Root), filepath.ToSlash(a.Config), Shapes(), a.Clock.Now(), paths...)
+	a.Inputs = in
+	return list
+}
+
+// session is an environment's clients, made once.
+func (a *App) session(ctx context.Context, environment string) (*cloud.Session, error) {
+	e, ok := a.Inputs.Config.Environment(environment)
+	if !ok {
+		return nil, rotation.Failf("put it back into "+a.Config, "environment %q isn't configured any more", environment)
+	}
+	o := a.Cloud
+	o.Region, o.Role, o.Writes = e.Region, e.Role, a.writes
+	return a.open(ctx, environment, o)
+}
+
+// evidenceSession is the clients of the evidence store. They need no lease: a conditional write decides there.
+func (a *App) evidenceSession(ctx context.Context) (*cloud.Session, error) {
+	o := a.Cloud
+	e := a.Inputs.Config.Evidence
+	o.Region, o.Role, o.Unfenced = e.Region, e.Role, true
+	return a.open(ctx, "\x00evidence", o)
+}
+
+func (a *App) open(ctx context.Context, name string, o cloud.Options) (*cloud.Session, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.sessions[name]; s != nil {
+		return s, nil
+	}
+	o.SessionName, o.SourceIdentity = "rekey-"+a.Actor, ""
+	s, err := cloud.Open(ctx, o)
+	if err == nil {
+		a.sessions[name] = s
+	}
+	return s, err
+}
+
+// Journal opens the evidence store that --evidence or the configuration names.
+func (a *App) Journal(ctx context.Context) (*evidence.Journal, error) {
+	if a.journal != nil {
+		return a.journal, nil
+	}
+	s, err := a.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := evidence.Options{Lock: a.terms()}
+	a.store, a.journal, a.bundle = s, evidence.New(s, o), evidence.NewBundle(s, o)
+	return a.journal, nil
+}
+
+func (a *App) terms() (t evidence.Terms) {
+	if l := a.Inputs.Config.Evidence.Lock; l != nil && strings.HasPrefix(a.storeURL(), "s3://") {
+		now := a.Clock.Now()
+		t = evidence.Terms{Mode: l.Mode, For: rotation.Duration(l.Retain.After(now).Sub(now))}
+	}
+	return t
+}
+
+func (a *App) storeURL() string {
+	if a.Evidence != "" {
+		return a.Evidence
+	}
+	return a.Inputs.Config.Evidence.Store
+}
+
+func (a *App) openStore(ctx context.Context) (evidence.Store, error) {
+	at := a.Inputs.Config.Evidence
+	at.Store = a.storeURL()
+	if dir, ok := at.Dir(); ok {
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(a.Root, dir)
+		}
+		return folder.Open(dir, a.Clock.Now)
+	}
+	bucket, prefix, ok := at.Bucket()
+	if !ok || bucket == "" {
+		return nil, rotation.Failf("it is s3://BUCKET, s3://BUCKET/PREFIX or file://DIR", "evidence store %q can't be one", at.Store)
+	}
+	if at.Lock == nil {
+		return nil, rotation.Failf("lock: {mode: COMPLIANCE, retain: 7y}", "evidence in %s needs a lock in %s", at.Store, a.Config)
+	}
+	session, err := a.evidenceSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s3.New(s3.Options{Client: session.S3(), Bucket: bucket, Prefix: prefix, Clock: a.Clock.Now,
+		Mode: types.ObjectLockMode(at.Lock.Mode), Retain: time.Duration(a.terms().For)})
+}
+
+// logs is the copy in the log group; nil where none is configured.
+func (a *App) logs(ctx context.Context) (*logs.Copier, error) {
+	group := a.Inputs.Config.Evidence.LogGroup
+	if group == "" {
+		return nil, nil
+	}
+	session, err := a.evidenceSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return logs.New(session.Logs(), group), nil
+}
+
+func (a *App) warnf(format string, args ...any) { a.Warn(a.Scrub(fmt.Sprintf(format, args...))) }
+
+// Init makes the evidence store ready: it looks that what is written there stays, and marks it once.
+func (a *App) Init(ctx context.Context) (evidence.Marker, error) {
+	if dir, ok := strings.CutPrefix(a.storeURL(), "file://"); ok {
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(a.Root, dir)
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return evidence.Marker{}, fmt.Errorf("make the evidence folder: %w", err)
+		}
+	}
+	j, err := a.Journal(ctx)
+	if err != nil {
+		return evidence.Marker{}, err
+	}
+	if s, ok := a.store.(interface{ Check(context.Context) error }); ok {
+		if err := s.Check(ctx); err != nil {
+			return evidence.Marker{}, err
+		}
+	}
+	if err := j.Init(ctx, a.Clock.Now()); err != nil {
+		return evidence.Marker{}, err
+	}
+	return j.Marker(ctx)
+}
+
+// VerifyFolder verifies a folder of evidence, such as a download, offline and without any configuration.
+func VerifyFolder(ctx context.Context, dir string, anchors []evidence.Anchor) (evidence.Report, error) {
+	s, err := folder.Open(dir, nil)
+	if err != nil {
+		return evidence.Report{}, err
+	}
+	defer s.Close()
+	return evidence.Verify(ctx, s, evidence.VerifyOptions{Anchors: anchors})
+}
