@@ -61,7 +61,8 @@ func (w *World) serve(out http.ResponseWriter, in *http.Request) {
 	write(out, service, in, id, answer, err)
 }
 
-// serviceOf reads the target's prefix, then the scope of the signature; what has neither is S3's.
+// serviceOf reads the target's prefix, then the scope of the signature; what has neither is S3's. A service that the
+// sandbox doesn't know stays what it calls itself, and is refused.
 func serviceOf(in *http.Request, a authorization) string {
 	prefix, _, _ := strings.Cut(in.Header.Get("X-Amz-Target"), ".")
 	switch {
@@ -69,7 +70,7 @@ func serviceOf(in *http.Request, a authorization) string {
 		return "secretsmanager"
 	case prefix == "Logs_20140328":
 		return "logs"
-	case a.service == "sts", a.service == "iam", a.service == "secretsmanager", a.service == "logs":
+	case a.service != "":
 		return a.service
 	}
 	return "s3"
@@ -93,10 +94,13 @@ func name(r *wire.Request) (target string) {
 		return iam.Target(r)
 	}
 	_, r.Operation, _ = strings.Cut(r.HTTP.Header.Get("X-Amz-Target"), ".")
-	if r.Service == "logs" {
+	switch r.Service {
+	case "logs":
 		return logs.Target(r)
+	case "secretsmanager":
+		return secretsmanager.Target(r)
 	}
-	return secretsmanager.Target(r)
+	return ""
 }
 
 // bucketPath turns bucket.HOST/key into /bucket/key: buckets may come before s3.*, localhost or an IP address.
@@ -125,8 +129,10 @@ func (w *World) act(r *wire.Request) (any, error) {
 		return w.STS.Serve(r)
 	case "iam":
 		return w.IAM.Serve(r)
+	case "s3":
+		return w.S3.Serve(r)
 	}
-	return w.S3.Serve(r)
+	return nil, wire.Refuse("UnknownOperationException", "the sandbox doesn't serve %s", r.Service)
 }
 
 func accountOf(arn string) string {

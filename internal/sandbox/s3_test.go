@@ -380,6 +380,9 @@ func TestS3OnlyTheSandbox(t *testing.T) {
 		b.world.Deny("*", "s3:ListBucket", "*")
 		_, err = b.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String("none")})
 		refused(t, err, 403, "AccessDenied", "Access Denied")
+		b.world.Permit("*", "s3:ListBucket", "*")
+		_, err = b.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String("none")})
+		refused(t, err, 404, "NoSuchKey", "")
 		_, err = b.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.bucket, Key: aws.String("e"), Body: strings.NewReader("x"), ExpectedBucketOwner: aws.String("222222222222")})
 		refused(t, err, 403, "AccessDenied", "Access Denied")
 	})
@@ -394,6 +397,35 @@ func TestS3OnlyTheSandbox(t *testing.T) {
 	t.Run("another Region", func(t *testing.T) {
 		_, err := b.in("eu-west-1").s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String("d")})
 		refused(t, err, 400, "AuthorizationHeaderMalformed", "The authorization header is malformed; the region 'eu-west-1' is wrong; expecting 'us-east-1'")
+	})
+	t.Run("a bucket elsewhere", func(t *testing.T) {
+		there, far := b.in("eu-west-1"), aws.String("far-bucket")
+		in := &s3.CreateBucketInput{Bucket: far, ObjectLockEnabledForBucket: aws.Bool(true)}
+		_, err := there.s3.CreateBucket(ctx, in)
+		refused(t, err, 400, "IllegalLocationConstraintException", "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.")
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: "eu-west-1"}
+		must[*s3.CreateBucketOutput](t)(there.s3.CreateBucket(ctx, in))
+		_, err = there.s3.CreateBucket(ctx, in)
+		refused(t, err, 409, "BucketAlreadyOwnedByYou", "")
+		h := must[*s3.HeadBucketOutput](t)(there.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: far}))
+		l := must[*s3.GetBucketLocationOutput](t)(there.s3.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: far}))
+		v := must[*s3.GetBucketVersioningOutput](t)(there.s3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: far}))
+		if *h.BucketRegion != "eu-west-1" || l.LocationConstraint != "eu-west-1" || v.Status != types.BucketVersioningStatusEnabled {
+			t.Errorf("it lies in %s, %s, versioning %s", *h.BucketRegion, l.LocationConstraint, v.Status)
+		}
+	})
+	t.Run("the bucket in the host name", func(t *testing.T) {
+		_, port, _ := strings.Cut(strings.TrimPrefix(b.url, "http://"), ":")
+		c := config("http://localhost:"+port, sandbox.AccessKeyID, sandbox.SecretAccessKey, "")
+		var host string
+		c.HTTPClient = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			host = addr
+			return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
+		}}}
+		must[*s3.HeadObjectOutput](t)(s3.NewFromConfig(c).HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String("d")}))
+		if host != s.bucket+".localhost:"+port {
+			t.Errorf("the SDK asked %s: this test proves nothing any more", host)
+		}
 	})
 	t.Run("ranges", func(t *testing.T) {
 		must[*s3.PutObjectOutput](t)(s.put("range", "0123456789", nil))

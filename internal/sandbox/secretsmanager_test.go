@@ -318,6 +318,26 @@ func TestListingPagesEvenEmptyOnes(t *testing.T) {
 	}
 }
 
+func TestVersionsArePaged(t *testing.T) {
+	b := newBench(t)
+	for i := range 4 {
+		put(t, b, i)
+	}
+	var ids []string
+	pages := sm.NewListSecretVersionIdsPaginator(b.sm, &sm.ListSecretVersionIdsInput{SecretId: aws.String(name), MaxResults: aws.Int32(2), IncludeDeprecated: aws.Bool(true)})
+	for pages.HasMorePages() {
+		for _, v := range must[*sm.ListSecretVersionIdsOutput](t)(pages.NextPage(ctx)).Versions {
+			ids = append(ids, *v.VersionId)
+			if v.KmsKeyIds[0] != store.DefaultKey {
+				t.Errorf("under %v", v.KmsKeyIds)
+			}
+		}
+	}
+	if len(ids) != 5 || ids[4] != *token(3) {
+		t.Errorf("listed %v", ids)
+	}
+}
+
 func TestDeletedSecretsComeBackUntilTheirDay(t *testing.T) {
 	b := newBench(t)
 	must[*sm.DeleteSecretOutput](t)(b.sm.DeleteSecret(ctx, &sm.DeleteSecretInput{SecretId: aws.String(name), RecoveryWindowInDays: aws.Int64(7)}))

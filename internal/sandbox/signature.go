@@ -97,7 +97,7 @@ func (w *World) authenticate(r *http.Request, service string, body []byte, a aut
 		}
 	}
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
-	if err != nil || at.Format("20060102") != a.date || !a.matches(r, k.secret, payloadHash(r, service, body), at) {
+	if err != nil || a.service != service || at.Format("20060102") != a.date || !a.matches(r, k.secret, payloadHash(r, service, body), at) {
 		return wire.Identity{}, w.refuseSignature(service, "wrong")
 	}
 	if !k.who.Expires.IsZero() && !w.Now().Before(k.who.Expires) {

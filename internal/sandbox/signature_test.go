@@ -86,6 +86,8 @@ func TestRequestsNoSDKMakes(t *testing.T) {
 			`{"Message":"Missing Authentication Token","__type":"MissingAuthenticationTokenException"}`},
 		"changed on the way":  {"ListSecrets", `{}`, func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`[]`)) }, "InvalidSignatureException"},
 		"a header slipped in": {"ListSecrets", `{}`, func(r *http.Request) { r.Header.Set("X-Amz-Extra", "1") }, "InvalidSignatureException"},
+		"misspelt member":     {"DescribeSecret", `{"secretId":"rekey/dev/app-database"}`, nil, "InvalidParameterException"},
+		"another service":     {"ListSecrets", `{}`, func(r *http.Request) { r.Header.Set("X-Amz-Target", "TrentService.ListKeys") }, "InvalidSignatureException"},
 		"not JSON":            {"ListSecrets", `{`, nil, "SerializationException"},
 		"unknown operation":   {"RotateSecret", `{}`, nil, "UnknownOperationException"},
 	} {

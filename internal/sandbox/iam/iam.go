@@ -113,7 +113,7 @@ func (s *Service) getRole(r *wire.Request) (any, error) {
 			continue
 		}
 		type doc struct {
-			Path, RoleName, RoleId, Arn, CreateDate string //nolint:revive // AWS's spelling
+			Path, RoleName, RoleId, Arn, CreateDate string
 			MaxSessionDuration                      int
 		}
 		path := strings.TrimSuffix(strings.TrimPrefix(parts[5], "role"), name)

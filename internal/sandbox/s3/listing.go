@@ -142,7 +142,7 @@ func (s *Service) listVersions(r *wire.Request, b *bucket, _ string) (any, error
 		return nil, invalidArgument("A version-id marker cannot be specified without a key marker.", "version-id-marker", idMarker)
 	}
 	out := struct {
-		Name, Prefix, KeyMarker, VersionIdMarker string //nolint:revive // AWS's spelling
+		Name, Prefix, KeyMarker, VersionIdMarker string
 		NextKeyMarker, NextVersionIdMarker       string `xml:",omitempty"`
 		Delimiter                                string `xml:",omitempty"`
 		MaxKeys                                  int

@@ -8,10 +8,8 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
 
-type operation struct {
-	// do answers with the lock held.
-	do func(*Service, *wire.Request) (any, error)
-}
+// An operation answers with the lock held.
+type operation func(*Service, *wire.Request) (any, error)
 
 // Operations are those the sandbox serves, by AWS's names.
 func Operations() []string {
@@ -24,24 +22,24 @@ func Operations() []string {
 
 func operations() map[string]operation {
 	return map[string]operation{
-		"CreateSecret":             {(*Service).createSecret},
-		"DescribeSecret":           {(*Service).describeSecret},
-		"GetSecretValue":           {(*Service).getSecretValue},
-		"PutSecretValue":           {(*Service).putSecretValue},
-		"UpdateSecret":             {(*Service).updateSecret},
-		"UpdateSecretVersionStage": {(*Service).updateSecretVersionStage},
-		"ListSecretVersionIds":     {(*Service).listSecretVersionIDs},
-		"ListSecrets":              {(*Service).listSecrets},
-		"TagResource":              {(*Service).tagResource},
-		"UntagResource":            {(*Service).untagResource},
-		"DeleteSecret":             {(*Service).deleteSecret},
-		"RestoreSecret":            {(*Service).restoreSecret},
+		"CreateSecret":             (*Service).createSecret,
+		"DescribeSecret":           (*Service).describeSecret,
+		"GetSecretValue":           (*Service).getSecretValue,
+		"PutSecretValue":           (*Service).putSecretValue,
+		"UpdateSecret":             (*Service).updateSecret,
+		"UpdateSecretVersionStage": (*Service).updateSecretVersionStage,
+		"ListSecretVersionIds":     (*Service).listSecretVersionIDs,
+		"ListSecrets":              (*Service).listSecrets,
+		"TagResource":              (*Service).tagResource,
+		"UntagResource":            (*Service).untagResource,
+		"DeleteSecret":             (*Service).deleteSecret,
+		"RestoreSecret":            (*Service).restoreSecret,
 	}
 }
 
 // Target is what the caller names: the secret.
 func Target(r *wire.Request) string {
-	var in struct{ SecretId, Name string } //nolint:revive // AWS's spelling
+	var in struct{ SecretId, Name string }
 	if json.Unmarshal(r.Body, &in) != nil {
 		return ""
 	}
@@ -56,7 +54,7 @@ func (s *Service) Serve(r *wire.Request) (any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return op.do(s, r)
+	return op(s, r)
 }
 
 // open looks a secret up for an operation, after asking for the permission to it.

@@ -7,7 +7,7 @@ import (
 // updateSecretVersionStage is a compare-and-swap: a label that some version holds moves only when the caller names
 // that version (API reference, UpdateSecretVersionStage).
 func (s *Service) updateSecretVersionStage(r *wire.Request) (any, error) {
-	var in struct{ SecretId, VersionStage, RemoveFromVersionId, MoveToVersionId string } //nolint:revive // AWS's spelling
+	var in struct{ SecretId, VersionStage, RemoveFromVersionId, MoveToVersionId string }
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ type listedVersion struct {
 
 func (s *Service) listSecretVersionIDs(r *wire.Request) (any, error) {
 	var in struct {
-		SecretId, NextToken string //nolint:revive // AWS's spelling
+		SecretId, NextToken string
 		MaxResults          *int
 		IncludeDeprecated   bool
 	}

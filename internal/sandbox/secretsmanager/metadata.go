@@ -53,7 +53,7 @@ func (s *secret) describe(region string) described {
 }
 
 func (s *Service) describeSecret(r *wire.Request) (any, error) {
-	var in struct{ SecretId string } //nolint:revive // AWS's spelling
+	var in struct{ SecretId string }
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (s *Service) describeSecret(r *wire.Request) (any, error) {
 
 func (s *Service) tagResource(r *wire.Request) (any, error) {
 	var in struct {
-		SecretId string //nolint:revive // AWS's spelling
+		SecretId string
 		Tags     []Tag
 	}
 	if err := r.Into(&in); err != nil {
@@ -120,7 +120,7 @@ func checkTags(old, tags []Tag) error {
 
 func (s *Service) untagResource(r *wire.Request) (any, error) {
 	var in struct {
-		SecretId string //nolint:revive // AWS's spelling
+		SecretId string
 		TagKeys  []string
 	}
 	if err := r.Into(&in); err != nil {
@@ -145,7 +145,7 @@ type deletion struct {
 
 func (s *Service) deleteSecret(r *wire.Request) (any, error) {
 	var in struct {
-		SecretId                   string //nolint:revive // AWS's spelling
+		SecretId                   string
 		RecoveryWindowInDays       *int
 		ForceDeleteWithoutRecovery bool
 	}
@@ -179,7 +179,7 @@ func (s *Service) deleteSecret(r *wire.Request) (any, error) {
 }
 
 func (s *Service) restoreSecret(r *wire.Request) (any, error) {
-	var in struct{ SecretId string } //nolint:revive // AWS's spelling
+	var in struct{ SecretId string }
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func checkToken(t string) error {
 
 func (s *Service) putSecretValue(r *wire.Request) (any, error) {
 	var in struct {
-		SecretId, ClientRequestToken string //nolint:revive // AWS's spelling
+		SecretId, ClientRequestToken string
 		SecretString                 *string
 		SecretBinary                 []byte
 		VersionStages                []string
@@ -187,7 +187,7 @@ func (s *secret) labelsWith(more []string) int {
 }
 
 func (s *Service) getSecretValue(r *wire.Request) (any, error) {
-	var in struct{ SecretId, VersionId, VersionStage string } //nolint:revive // AWS's spelling
+	var in struct{ SecretId, VersionId, VersionStage string }
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func (s *secret) pick(id, label string) (*version, error) {
 
 func (s *Service) updateSecret(r *wire.Request) (any, error) {
 	var in struct {
-		SecretId, ClientRequestToken string //nolint:revive // AWS's spelling
+		SecretId, ClientRequestToken string
 		Description, KmsKeyId        *string
 		SecretString                 *string
 		SecretBinary                 []byte

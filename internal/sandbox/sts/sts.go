@@ -75,7 +75,7 @@ func Target(r *wire.Request) string { return r.Query.Get("RoleArn") }
 func (s *Service) Serve(r *wire.Request) (any, error) {
 	switch r.Operation {
 	case "GetCallerIdentity":
-		return wire.Result{Operation: r.Operation, Value: struct{ Arn, UserId, Account string }{r.Who.ARN, r.Who.UserID, r.Account}}, nil //nolint:revive // AWS's spelling
+		return wire.Result{Operation: r.Operation, Value: struct{ Arn, UserId, Account string }{r.Who.ARN, r.Who.UserID, r.Account}}, nil
 	case "AssumeRole":
 		return s.assumeRole(r)
 	}
@@ -124,12 +124,12 @@ func (s *Service) assumeRole(r *wire.Request) (any, error) {
 	return wire.Result{Operation: r.Operation, Value: s.session(r, role, name, source, length)}, nil
 }
 
-type credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string } //nolint:revive // AWS's spelling
+type credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
 
 type assumed struct {
 	Credentials     credentials
-	AssumedRoleUser struct{ AssumedRoleId, Arn string } //nolint:revive // AWS's spelling
-	SourceIdentity  string                              `xml:",omitempty"`
+	AssumedRoleUser struct{ AssumedRoleId, Arn string }
+	SourceIdentity  string `xml:",omitempty"`
 }
 
 func (s *Service) session(r *wire.Request, role Role, name, source string, length time.Duration) assumed {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,9 +47,23 @@ type Request struct {
 	May func(action, resource string) error
 }
 
-// Into reads a JSON 1.1 request. A body that is no JSON, or of the wrong type, is refused as AWS does.
+// Into reads a JSON 1.1 request. A body that is no JSON, or of the wrong type, is refused as AWS does; members that
+// AWS wouldn't recognise by their spelling are left out, though encoding/json would take them.
 func (r *Request) Into(v any) error {
-	if err := json.Unmarshal(r.Body, v); err != nil {
+	var members map[string]json.RawMessage
+	err := json.Unmarshal(r.Body, &members)
+	for name := range members {
+		if first := name[:min(1, len(name))]; (r.Service == "logs") != (first == strings.ToLower(first)) {
+			delete(members, name)
+		}
+	}
+	if err == nil {
+		var spelled []byte
+		if spelled, err = json.Marshal(members); err == nil {
+			err = json.Unmarshal(spelled, v)
+		}
+	}
+	if err != nil {
 		return &Error{Status: 400, Code: "SerializationException", Message: "the request body does not fit the operation's input"}
 	}
 	return nil
