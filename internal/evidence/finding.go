@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -37,7 +39,14 @@ type Finding struct {
 	Msg   string
 }
 
-func (f Finding) Error() string { return fmt.Sprintf("%s: %s [%s]", f.Name, f.Msg, f.Rule) }
+// Error is one line, also where somebody gave an object a name that would draw on a terminal.
+func (f Finding) Error() string {
+	name := f.Name
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		name = strconv.Quote(name)
+	}
+	return fmt.Sprintf("%s: %s [%s]", name, f.Msg, f.Rule)
+}
 
 // Findings are faults in the order of their chains and records.
 type Findings []Finding

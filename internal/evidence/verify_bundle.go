@@ -170,7 +170,7 @@ func (c *chainCheck) pointer(name, rot, inside string, content map[string][]byte
 		c.find(name, p.Seq, RuleBundle, "isn't written as a pointer is: it was changed")
 		return
 	case p.Chain != c.chain || p.Rotation != rot || p.Seq < 1 || p.Seq > MaxSeq || !isDigest(p.Digest):
-		c.find(name, p.Seq, RuleBundle, "points to record %d of rotation %q, %s: it doesn't belong here", p.Seq, p.Rotation, p.Chain)
+		c.find(name, p.Seq, RuleBundle, "points to record %d of rotation %q, %q: it doesn't belong here", p.Seq, p.Rotation, p.Chain.String())
 		return
 	}
 	attempt := p.Attempt
