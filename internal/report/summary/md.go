@@ -44,11 +44,11 @@ func Code(s string) string {
 	return "<code>" + s + "</code>"
 }
 
-// Link shows text and leads to path, relative to the document. A path that leaves its folder is shown, not linked.
+// Link shows text and leads to path within the bundle. A path that isn't under files/ is shown, not linked.
 func Link(text, path string) string {
 	var b strings.Builder
 	for i, seg := range strings.Split(path, "/") {
-		if seg == "" || seg == "." || seg == ".." {
+		if seg == "" || seg == "." || seg == ".." || i == 0 && seg != "files" {
 			return Text(text)
 		}
 		if i > 0 {

@@ -31,6 +31,7 @@ func Markdown(e report.Environment) []byte {
 	d.checks()
 	d.people()
 	d.facts()
+	d.files()
 	d.events()
 	d.checklist()
 	d.verify()
@@ -51,7 +52,11 @@ func (d *document) printf(format string, a ...any) { fmt.Fprintf(d, format, a...
 func stamp(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05 UTC") }
 
 func (d *document) answer() {
-	d.printf("**%s · %s · %s** — %s\n\n", Text(d.view.Secret), Text(d.s.Name), Text(d.s.Short), stamp(d.at))
+	d.printf("**%s · %s · %s** — ", Text(d.view.Secret), Text(d.s.Name), Text(d.s.Short))
+	if f := d.s.Failures; len(f) > 0 && f[0].Step != "" {
+		d.printf("%s failed · ", Text(f[0].Step))
+	}
+	d.printf("%s\n\n", stamp(d.at))
 	d.printf("%s Old credential: %s.\n", d.sentence(), Text(d.s.Old))
 	if n := d.s.Next; n != "" {
 		d.printf("Next: %s.\n", Text(n))
@@ -84,6 +89,10 @@ func (d *document) sentence() string {
 		return "Nothing was changed."
 	case st.Step.Phase == rotation.Rollback:
 		return "It is being taken back; that is not finished."
+	case st.State == plan.Stuck && st.Step.Phase.Undone():
+		return "The new credential is in use but not proven; the request wants a person to decide."
+	case st.State == plan.Stuck:
+		return "The new credential was proven; the old one is not proven gone."
 	case d.s.Validated:
 		return "The new credential is live and proven."
 	}
@@ -201,8 +210,8 @@ func (d *document) checks() {
 			if st.Text != "" {
 				fmt.Fprintf(&list, ": %s", Text(st.Text))
 			}
-			for _, f := range st.Files {
-				fmt.Fprintf(&list, " · %s, %d bytes, %s", Link(f.Name, f.Name), f.Size, Code(f.Digest))
+			if len(st.Files) > 0 {
+				fmt.Fprintf(&list, " · %s", files(st.Files))
 			}
 			list.WriteString("\n")
 		}
@@ -254,6 +263,20 @@ func (d *document) facts() {
 				}
 				d.row(Text(f.Step), Text(f.Key), Code(f.Value))
 			}
+		}
+	}
+}
+
+// files are all pieces of evidence that the records refer to.
+func (d *document) files() {
+	begun := false
+	for _, r := range d.records {
+		for _, f := range r.Files {
+			if !begun {
+				d.printf("\n## Files\n\n| record | file | bytes | digest |\n|--:|---|--:|---|\n")
+				begun = true
+			}
+			d.row(fmt.Sprint(r.Seq), Link(f.Name, f.Name), fmt.Sprint(f.Size), Code(f.Digest))
 		}
 	}
 }
