@@ -138,6 +138,7 @@ func raw(t *testing.T, say string) string {
 			if err != nil {
 				return
 			}
+			_, _ = c.Read(make([]byte, 1<<16)) // what isn't read would make closing a reset
 			_, _ = io.WriteString(c, say)
 			_ = c.Close()
 		}
