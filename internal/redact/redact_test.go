@@ -267,4 +267,3 @@ func TestASetIsSafeForConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
-
