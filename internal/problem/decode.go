@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -246,10 +248,15 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, path string, t tags) {
 	} else {
 		v.SetString(n.Value)
 	}
-	if len(t.enum) > 0 && !contains(t.enum, n.Value) {
+	if len(t.enum) > 0 && !slices.Contains(t.enum, n.Value) {
 		d.add(n, path, "value", d.list.SuggestOf(n.Value, "it can be", t.enum), "%s can't be %s", d.name(path), Quote(n.Value))
 	}
 }
+
+var (
+	decimal  = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+	fraction = regexp.MustCompile(`^-?(0|[1-9][0-9]*)\.[0-9]+$`)
+)
 
 func (d *decoder) number(n *yaml.Node, v reflect.Value, path string, t tags) {
 	var f float64
@@ -268,8 +275,7 @@ func (d *decoder) number(n *yaml.Node, v reflect.Value, path string, t tags) {
 	default:
 		err = fmt.Errorf("no %s can be read", v.Type())
 	}
-	digits := strings.TrimLeft(strings.TrimPrefix(n.Value, "-"), "0") == "" && len(n.Value) == 1 || !strings.HasPrefix(strings.TrimPrefix(n.Value, "-"), "0") || v.CanFloat()
-	if err != nil || !digits || n.Style != 0 || n.Tag != "!!int" && n.Tag != "!!float" || strings.ContainsAny(n.Value, "xXpP_+nN") {
+	if err != nil || n.Style != 0 || !(v.CanFloat() && fraction.MatchString(n.Value) || decimal.MatchString(n.Value)) {
 		what := "a whole number"
 		if v.CanFloat() {
 			what = "a number"
@@ -286,15 +292,6 @@ func (d *decoder) number(n *yaml.Node, v reflect.Value, path string, t tags) {
 }
 
 func digitsOf(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
-
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
-}
 
 // described names what is written there, for "must be X, not Y".
 func described(n *yaml.Node) string {

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,7 +74,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 			continue
 		}
 		given[k.Value] = true
-		at := index(names, k.Value)
+		at := slices.Index(names, k.Value)
 		if at < 0 {
 			d.meant[join(path, d.list.Nearest(k.Value, names))] = true
 			d.list.Add(d.src.pos(k.Line, k.Column), "unknown-key", d.list.SuggestOf(k.Value, "it can have", names),
@@ -90,15 +91,6 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 	if c, ok := v.Addr().Interface().(Checker); ok {
 		c.Check(&Report{d, n, path})
 	}
-}
-
-func index(names []string, name string) int {
-	for i, n := range names {
-		if n == name {
-			return i
-		}
-	}
-	return -1
 }
 
 // A Report takes the problems that a Checker finds in itself.
