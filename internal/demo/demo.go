@@ -115,8 +115,8 @@ func (t *teller) plan() error {
 // rotate goes through the environments; each run is a process of its own, as each job is.
 func (t *teller) rotate(ctx context.Context) error {
 	for _, env := range t.scenario.Environments {
-		if env == "prod" {
-			t.clock.Move(start.Add(62 * time.Minute).Sub(t.now()))
+		if wait := start.Add(62 * time.Minute).Sub(t.now()); env == "prod" && wait > 0 {
+			t.clock.Move(wait) // its window opens at ten
 		}
 		if err := t.run(ctx, env); err != nil {
 			return err
@@ -139,7 +139,7 @@ func (t *teller) run(ctx context.Context, env string) error {
 		}
 		switch {
 		case err == nil && d.State == plan.Refused:
-			t.line.Event(t.now(), env, "refused, nothing was changed: "+d.Why)
+			t.line.Event(t.now(), env, "refused: nothing was changed, and the next run looks again")
 			return nil
 		case err == nil && d.State == plan.Waiting && strings.Contains(d.Why, "is not validated"):
 			t.line.Event(t.now(), env, "not started: "+d.Why)
@@ -177,10 +177,13 @@ func (t *teller) epilogue(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if closed {
-		fmt.Fprintf(t.w, "Closed: every environment ended, ticket SEC-7 can be closed.\n")
-	} else {
-		fmt.Fprintf(t.w, "Open: the request can still be tried again (rekey apply --again) or withdrawn.\n")
+	switch {
+	case closed:
+		fmt.Fprintln(t.w, "Closed: every environment ended, ticket SEC-7 can be closed.")
+	case t.trouble != nil && t.rolledBack:
+		fmt.Fprintln(t.w, "Open until 23 Dec: mend the cause, then start it again (rekey apply --again), or delete the request.")
+	default:
+		fmt.Fprintln(t.w, "Open until 23 Dec: mend the cause, and the next run goes on, or delete the request.")
 	}
 	for _, env := range t.scenario.Environments {
 		fmt.Fprintf(t.w, "%-6s %s\n", env, t.reality(env))

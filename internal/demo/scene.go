@@ -42,6 +42,7 @@ type scene struct {
 
 	validated    map[string]bool
 	anyValidated bool
+	rolledBack   bool
 }
 
 func newScene(ctx context.Context, o Options) (*scene, error) {
@@ -136,6 +137,7 @@ func (s *scene) apply(ctx context.Context, env string) (plan.Decision, error) {
 	r := results[0]
 	s.validated[env] = r.Status.Validated(s.now())
 	s.anyValidated = s.anyValidated || s.validated[env]
+	s.rolledBack = s.rolledBack || r.Status.Decision.State == plan.RolledBack
 	return r.Status.Decision, r.Err
 }
 
@@ -158,7 +160,8 @@ func (s *scene) reality(env string) string {
 	}
 	switch {
 	case len(kept) > 0:
-		live += fmt.Sprintf(", %d labels on other versions are left", len(kept))
+		slices.Sort(kept)
+		live += ", " + strings.Join(kept, " and ") + " is on another version"
 	case s.current(env) != s.first[env]:
 		live += ", the old one has no label left"
 	default:
