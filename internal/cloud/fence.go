@@ -30,20 +30,21 @@ func (f *fence) RoundTrip(req *http.Request) (*http.Response, error) {
 	if Reads(service, op) {
 		return f.read(req)
 	}
-	if !f.open {
-		if err := f.writes.Wait(ctx); err != nil {
-			return nil, refuse(req, fmt.Errorf("%s %s waits for its turn: %w", service, op, err))
-		}
-		if err := rotation.FenceOf(ctx).Pass(f.limit); err != nil {
-			return nil, refuse(req, fmt.Errorf("%s %s: %w", service, op, err))
-		}
+	lease := rotation.FenceOf(ctx)
+	if f.open {
+		lease = unfenced{}
+	} else if err := f.writes.Wait(ctx); err != nil {
+		return nil, refuse(req, fmt.Errorf("%s %s waits for its turn: %w", service, op, err))
+	}
+	if err := lease.Pass(f.limit); err != nil {
+		return nil, refuse(req, fmt.Errorf("%s %s: %w", service, op, err))
 	}
 	limited, cancel := context.WithTimeout(ctx, f.limit)
 	defer cancel()
 	res, err := f.base.RoundTrip(req.WithContext(limited))
 	if err != nil {
 		if !neverLeft(err) {
-			rotation.FenceOf(ctx).Unanswered()
+			lease.Unanswered()
 		}
 		return nil, err
 	}
@@ -51,12 +52,19 @@ func (f *fence) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
 	if err != nil {
-		rotation.FenceOf(ctx).Unanswered()
+		lease.Unanswered()
 		return nil, fmt.Errorf("answer to %s %s broke off: %w", service, op, err)
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, nil
 }
+
+// unfenced stands in for a lease where none is asked for. Its lost answers are none of the rotation's either: they
+// change nothing that it undoes.
+type unfenced struct{}
+
+func (unfenced) Pass(time.Duration) error { return nil }
+func (unfenced) Unanswered()              {}
 
 // read leaves the body to be streamed; the limit holds until it is closed.
 func (f *fence) read(req *http.Request) (*http.Response, error) {

@@ -133,12 +133,18 @@ func TestReadsLeaveWithoutALease(t *testing.T) {
 }
 
 func TestUnfencedEvidenceLeavesWithoutALease(t *testing.T) {
-	s, sent := answers(t, Options{Unfenced: true}, status(200, ""))
+	s, sent := answers(t, Options{Unfenced: true}, status(200, ""), broken(io.ErrUnexpectedEOF))
 	if _, err := s.S3().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("k"), Body: strings.NewReader("x")}); err != nil {
 		t.Fatal(err)
 	}
 	if sent.Load() != 1 {
 		t.Errorf("%d calls left, want 1", sent.Load())
+	}
+	g := &gate{}
+	_, _ = s.S3().PutObject(rotation.WithFence(t.Context(), g), &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("k"), Body: strings.NewReader("x")},
+		func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
+	if sent.Load() != 2 || len(g.asked)+g.unanswered != 0 {
+		t.Errorf("%d calls left, want 2; the rotation's fence was asked %d times and told %d times", sent.Load(), len(g.asked), g.unanswered)
 	}
 }
 
