@@ -32,8 +32,11 @@ func old(s Standing, e Environment, now time.Time) string {
 		}
 		return "not live: being brought back"
 	}
-	if s.Steps == nil || slices.ContainsFunc(s.Steps, func(st Step) bool { return st.Phase == rotation.Deploy && st.Mark != Done }) {
-		return "live or kept"
+	if slices.ContainsFunc(s.Steps, func(st Step) bool { return st.Phase == rotation.Deploy && st.Mark != Done }) {
+		if p := d.Step.Phase; p == rotation.Preconditions || p == rotation.Create {
+			return "live"
+		}
+		return "safe, live or kept: " + d.Step.Key + " is under way"
 	}
 	if end < 0 {
 		return "kept: the plan has no decommission"
