@@ -62,6 +62,10 @@ func parse(data []byte) (r rotation.Record, err error) {
 	if err := check(r); err != nil {
 		return rotation.Record{}, err
 	}
+	r.At = r.At.UTC() // "+00:00" is UTC by another name
+	if r.QuietAt != nil {
+		*r.QuietAt = r.QuietAt.UTC()
+	}
 	return r, nil
 }
 
