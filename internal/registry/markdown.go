@@ -143,7 +143,7 @@ func (p *page) bearable() bool {
 
 // text is b as a string, the same one for the same short text.
 func (p *page) text(b []byte) string {
-	if len(b) > 24 {
+	if len(b) > 16 {
 		return string(b)
 	}
 	s, ok := p.texts[string(b)]

@@ -114,11 +114,14 @@ func Parse(files []File, shapes Shapes, l *problem.List) *Registry {
 		r.Files = append(r.Files, f.Path)
 		p := newPage(f, l)
 		rows := p.read()
-		r.Entries = slices.Grow(r.Entries, len(rows))
+		if r.Entries = slices.Grow(r.Entries, len(rows)); len(r.at) == 0 {
+			r.at, slugs = make(map[string]int, len(rows)), make(map[string]int, len(rows))
+		}
 		for _, e := range rows {
 			e.page = p
 			first, twice := r.at[e.Secret]
-			other, sameSlug := slugs[Slug(e.Secret)]
+			slug := Slug(e.Secret)
+			other, sameSlug := slugs[slug]
 			switch {
 			case twice:
 				l.Add(e.Pos, "duplicate-row", "remove one of the two", "%s is already in the registry (%s)",
@@ -128,7 +131,7 @@ func Parse(files []File, shapes Shapes, l *problem.List) *Registry {
 				l.Add(e.Pos, "duplicate-row", "their requests would have the same file name; rename one",
 					"%s is too like %s (%s)", problem.Quote(e.Secret), problem.Quote(r.Entries[other].Secret), r.Entries[other].Pos)
 			}
-			r.at[e.Secret], slugs[Slug(e.Secret)] = len(r.Entries), len(r.Entries)
+			r.at[e.Secret], slugs[slug] = len(r.Entries), len(r.Entries)
 			r.Entries = append(r.Entries, e)
 		}
 		blocks = append(blocks, p.blocks...)
