@@ -100,39 +100,46 @@ func (j *Journal) readMarker(ctx context.Context) ([]byte, error) {
 	if j.marker != nil {
 		return j.marker, nil
 	}
-	data, findings, err := loadMarker(ctx, j.store)
+	m, findings, err := loadMarker(ctx, j.store)
 	if err == nil {
 		err = findings.err()
 	}
 	if err == nil {
-		j.marker = data
+		j.marker = m.data
 	}
-	return data, err
+	return m.data, err
 }
 
-// loadMarker gives the marker's bytes where they can be read at all, and what is wrong with it.
-func loadMarker(ctx context.Context, s Store) (data []byte, f Findings, err error) {
+// stored is an object with its content.
+type stored struct {
+	Object
+	data []byte
+	lock *Lock // nil: the store doesn't know
+}
+
+// loadMarker gives the marker where it can be read at all, and what is wrong with it.
+func loadMarker(ctx context.Context, s Store) (m stored, f Findings, err error) {
 	l, err := s.List(ctx, markerName)
 	if err != nil {
-		return nil, nil, fmt.Errorf("list %s: %w", markerName, err)
+		return m, nil, fmt.Errorf("list %s: %w", markerName, err)
 	}
 	for _, o := range l.Objects {
 		if o.Name == markerName {
-			f = append(f, disturbed(rotation.Chain{}, 0, o)...)
+			m.Object, f = o, disturbed(rotation.Chain{}, 0, o)
 		}
 	}
-	data, err = s.Read(ctx, markerName)
+	m.data, m.lock, err = read(ctx, s, markerName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, append(f, Finding{Name: markerName, Rule: RuleMarker,
+		return m, append(f, Finding{Name: markerName, Rule: RuleMarker,
 			Msg: "is missing: this store was never made ready (rekey init), or was emptied, or is another one"}), nil
 	case err != nil:
-		return nil, f, fmt.Errorf("read %s: %w", markerName, err)
+		return m, f, fmt.Errorf("read %s: %w", markerName, err)
 	}
-	if _, err := parseMarker(data); err != nil {
+	if _, err := parseMarker(m.data); err != nil {
 		f = append(f, Finding{Name: markerName, Rule: RuleMarker, Msg: err.Error()})
 	}
-	return data, f, nil
+	return m, f, nil
 }
 
 func parseMarker(data []byte) (m Marker, err error) {

@@ -87,12 +87,14 @@ func Verify(ctx context.Context, s Store, o VerifyOptions) (Report, error) {
 	v := &verifier{VerifyOptions: o, store: s, journal: map[rotation.Chain][]Object{}, bundles: map[rotation.Chain][]Object{}}
 	_, v.locks = s.(LockReader)
 	var r Report
-	var err error
-	if v.marker, r.Findings, err = loadMarker(ctx, s); err != nil {
+	m, findings, err := loadMarker(ctx, s)
+	if err != nil {
 		return r, err
 	}
+	v.marker = m.data
 	r.Store, _ = parseMarker(v.marker)
 	v.terms, r.Locks = r.Store.Lock, v.locks && r.Store.Lock.Mode != ""
+	r.Findings = append(findings, v.locked(rotation.Chain{}, 0, m.Object, m.lock)...)
 	foreign, err := v.list(ctx)
 	if err != nil {
 		return r, err
