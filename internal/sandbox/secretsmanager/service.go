@@ -100,13 +100,22 @@ func (s *secret) arn(region string) string {
 
 // find looks up by name, ARN, or ARN without the suffix. replica says that the place holds a copy only.
 func (s *Service) find(p wire.Place, ref string, now time.Time) (found *secret, replica bool) {
+	names := []string{ref}
+	if rest, ok := strings.CutPrefix(ref, "arn:aws:secretsmanager:"+p.Region+":"+p.Account+":secret:"); ok {
+		names = []string{rest}
+		if dash := strings.LastIndexByte(rest, '-'); dash >= 0 {
+			names = append(names, rest[:dash])
+		}
+	}
 	for _, shelf := range []map[string]*secret{s.secrets[p], s.replicas[p]} {
-		for _, c := range shelf {
-			if c.gone.IsZero() || now.Before(c.gone) {
-				full := c.arn(p.Region)
-				if ref == c.name || ref == full || ref == strings.TrimSuffix(full, "-"+c.suffix) {
-					return c, c.place != p
-				}
+		for _, name := range names {
+			c := shelf[name]
+			if c == nil || !c.gone.IsZero() && !now.Before(c.gone) {
+				continue
+			}
+			full := c.arn(p.Region)
+			if ref == c.name || ref == full || ref == strings.TrimSuffix(full, "-"+c.suffix) {
+				return c, c.place != p
 			}
 		}
 	}
