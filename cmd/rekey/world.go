@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -29,7 +29,7 @@ func (f *flags) app(c *cobra.Command) (*app.App, error) {
 		return nil, err
 	}
 	return app.New(app.World{
-		Root: root, Config: f.config, Evidence: f.evidence, Program: programVersion(), Lookup: os.LookupEnv, Clock: clock{},
+		Root: root, Config: f.config, Evidence: f.evidence, Program: programVersion(), Lookup: os.LookupEnv, Clock: apply.Machine{Time: time.Now},
 		Actor:  f.person(),
 		Commit: os.Getenv("GITHUB_SHA"),
 		Self:   self(),
@@ -91,21 +91,3 @@ func style(c *cobra.Command) terminal.Style {
 	}
 	return s
 }
-
-// clock is the machine's: Now has a monotonic reading.
-type clock struct{}
-
-func (clock) Now() time.Time { return time.Now() }
-
-func (clock) Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }

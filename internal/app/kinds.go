@@ -99,7 +99,7 @@ func (a *App) handlers(ctx context.Context, p *rotation.Plan) (map[string]rotati
 	if err != nil {
 		return nil, err
 	}
-	deps := kind.On(session, a.keep)
+	deps := kind.On(session, a.redact.Add)
 	all := map[string]rotation.Handler{}
 	for _, k := range Kinds() {
 		all["kind/"+k.Name] = k.New(deps)
@@ -113,7 +113,7 @@ func (a *App) handlers(ctx context.Context, p *rotation.Plan) (map[string]rotati
 
 // arm reads a rotation's recorded versions into the redactor, each once in this process.
 func (a *App) arm(d kind.Deps) func(context.Context, rotation.Past) error {
-	labels := &staging.Labels{Client: d.SecretsManager, Region: d.Region, Keep: a.keep}
+	labels := &staging.Labels{Client: d.SecretsManager, Region: d.Region, Keep: d.Keep}
 	return func(ctx context.Context, past rotation.Past) error {
 		var asked []string
 		err := labels.Arm(ctx, past, func(version string) bool {

@@ -31,7 +31,6 @@ import (
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
-	"github.com/rastup/rekey/internal/secret"
 )
 
 // A World is what a process stands in. The command line, the action, the demo and the tests each make theirs;
@@ -59,7 +58,6 @@ type App struct {
 	Inputs *inputs.Inputs // after Load
 
 	redact *redact.Set
-	keep   secret.Keeper
 	writes *rate.Limiter
 
 	mu       sync.Mutex
@@ -76,7 +74,6 @@ const WritesPerSecond = 40
 // New is an App that has read nothing yet.
 func New(w World) *App {
 	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: rate.NewLimiter(WritesPerSecond, WritesPerSecond)}
-	a.keep = secret.Keeper{Seen: a.redact.Add}
 	if a.Progress == nil {
 		a.Progress = func(*rotation.Plan, rotation.Record) {}
 	}

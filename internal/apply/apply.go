@@ -37,14 +37,6 @@ const (
 // ErrChanged stops forward steps: request or target were edited after the claim.
 var ErrChanged = errors.New("request or target changed since the rotation began")
 
-// A Clock is the time. Now carries a monotonic reading where the machine has one.
-type Clock interface {
-	Now() time.Time
-	Sleep(context.Context, time.Duration) error
-	// After fires once after d while a step is under way; never, where time only moves by Sleep.
-	After(d time.Duration) <-chan time.Time
-}
-
 // A Journal opens chains and reads former attempts.
 type Journal interface {
 	Open(context.Context, rotation.Chain) (*evidence.Chain, error)

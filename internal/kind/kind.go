@@ -45,7 +45,7 @@ type Deps struct {
 	Keep           secret.Keeper
 }
 
-// On fills in the clients of a session.
-func On(s *cloud.Session, keep secret.Keeper) Deps {
-	return Deps{SecretsManager: s.SecretsManager(), IAM: s.IAM(), Identity: s.Identity, Region: s.Region(), Keep: keep}
+// On fills in the clients of a session. seen is told every value before anybody has it.
+func On(s *cloud.Session, seen func([]byte)) Deps {
+	return Deps{SecretsManager: s.SecretsManager(), IAM: s.IAM(), Identity: s.Identity, Region: s.Region(), Keep: secret.Keeper{Seen: seen}}
 }
