@@ -31,6 +31,8 @@ const (
 	stalled   mode = "stalled"          // the process is stopped before the call leaves, the fence passed
 	stalledIn mode = "stalled after"    // the process is stopped before it sees the answer
 	hangs     mode = "hangs"            // no answer until the call's own time limit; it arrives late
+	promoted  mode = "a person rotates" // by hand, just before the call
+	begun     mode = "a person begins"  // a change of their own, just before the call
 	storeGone mode = "store gone"       // from here on the store fails for some calls, or for ever
 )
 
@@ -109,6 +111,10 @@ func (g *gate) pass(ctx context.Context, name string, changes, store bool, effec
 		return effect()
 	}
 	switch g.mode {
+	case promoted, begun:
+		if store { // between the steps: no kind can see what happens between its own look and its call
+			g.meddle()
+		}
 	case before:
 		g.die()
 		return errDead
@@ -150,6 +156,21 @@ func (g *gate) pass(ctx context.Context, name string, changes, store bool, effec
 		return err
 	}
 	return effect()
+}
+
+func (g *gate) meddle() {
+	s := g.lab.sites[chain]
+	if g.mode == promoted {
+		s.byHand = s.Promoted()
+	} else {
+		s.whole = s.Begun()
+	}
+	g.lab.here.Lock()
+	for _, id := range s.Destroyed() {
+		s.gone[id] = true // by that person
+	}
+	g.lab.here.Unlock()
+	g.lab.tell("(%s: %s)", g.mode, s.byHand)
 }
 
 func (g *gate) die() {

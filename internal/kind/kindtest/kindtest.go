@@ -7,6 +7,7 @@
 package kindtest
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/secret"
 )
 
 // A World is one kind and how to stand up its services. Kind's Overlap and Refused are what it is held to.
@@ -23,14 +25,15 @@ type World struct {
 	New func(now func() time.Time) Instance
 }
 
-// An Instance is the services of one target, and how to judge them. All but Person are required. The judges see
+// An Instance is the services of one target, and how to judge them. All are required, but for those that say otherwise. The judges see
 // without being seen: they make no calls.
 type Instance struct {
 	Target json.RawMessage // the kind's own block
 	// Service answers the calls. It is served one call at a time.
 	Service http.Handler
-	// Handler is the kind in a new process, whose calls go out over rt.
-	Handler func(rt http.RoundTripper) (rotation.Handler, error)
+	// Handler is the kind in a new process, whose calls go out over rt. arm announces to keep every value that
+	// the rotation recorded: what a check's output must not show.
+	Handler func(rt http.RoundTripper, keep secret.Keeper) (h rotation.Handler, arm func(context.Context, rotation.Past) error, err error)
 	// Reads says whether a call can't change anything.
 	Reads func(*http.Request) bool
 	// Name of a call, for people.
@@ -47,7 +50,12 @@ type Instance struct {
 	Finished func(attempts int) error
 	// Restored: the old credential is live and works, nothing new is in force or left half-done, marks are as before.
 	Restored func() error
-	// Person is what a person does in the console while the bot waits. nil: nothing.
+	Value    func(id string) string // the secret itself
+	// Promoted is a person who makes another credential the live one by hand, and answers its ID.
+	Promoted func() string
+	// Begun is a person who begins a change of their own by hand; whole says whether it is still as they left it.
+	Begun func() (whole func() error)
+	// Person is what a person must do while the bot waits. nil: nothing.
 	Person func()
 }
 

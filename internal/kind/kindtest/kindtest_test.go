@@ -1,4 +1,4 @@
-package kindtest_test
+package kindtest
 
 import (
 	"context"
@@ -15,17 +15,17 @@ import (
 
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/kind"
-	"github.com/rastup/rekey/internal/kind/kindtest"
 	"github.com/rastup/rekey/internal/kind/secretsmanager"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/secret"
+	"github.com/rastup/rekey/internal/staging"
 )
 
-func TestSecretsManager(t *testing.T) { kindtest.Run(t, wholeValue) }
+func TestSecretsManager(t *testing.T) { Run(t, wholeValue) }
 
-var wholeValue = kindtest.World{Kind: secretsmanager.Kind(), New: vault}
+var wholeValue = World{Kind: secretsmanager.Kind(), New: vault}
 
 type now func() time.Time
 
@@ -38,7 +38,7 @@ const (
 )
 
 // vault is a secret with a live version, one before, and tags of an earlier rotation and of others.
-func vault(clock func() time.Time) kindtest.Instance {
+func vault(clock func() time.Time) Instance {
 	w := sandbox.New(now(clock))
 	w.AddKey(accessKey, secretKey, "arn:aws:iam::111111111111:user/kim")
 	must := func(err error) {
@@ -58,16 +58,35 @@ func vault(clock func() time.Time) kindtest.Instance {
 	must(err)
 	old, err := w.SecretsManager.PutByHand(sandbox.Home, name, "old-value-11111111", clock())
 	must(err)
+	// Somebody else reads a version of their own by a label.
+	_, err = w.SecretsManager.PutByHand(sandbox.Home, name, "partner-value-0000", clock(), "PARTNER")
+	must(err)
 	must(w.SecretsManager.TagByHand(sandbox.Home, name, clock(), sm.Tag{Key: "version", Value: "20260101"}, sm.Tag{Key: "team", Value: "payments"}))
 	v := &vaultWorld{look: look, oldest: oldest, old: old, before: look()}
-	return kindtest.Instance{
+	return Instance{
 		Target: json.RawMessage(`{"secret":"` + name + `"}`), Service: w.Handler(),
-		Handler: func(rt http.RoundTripper) (rotation.Handler, error) { return handler(rt) },
+		Handler: handler,
 		Reads: func(r *http.Request) bool {
 			return cloud.Reads("Secrets Manager", operation(r)) || signedFor(r) != "secretsmanager"
 		},
 		Name:  operation,
 		State: v.state, Live: func() string { return look().Labels[sm.Current] }, Always: v.always, Destroyed: v.destroyed,
+		Value: func(id string) string { return look().Version(id).Text },
+		Promoted: func() string {
+			id, err := w.SecretsManager.PutByHand(sandbox.Home, name, "by-hand-222222222", clock())
+			must(err)
+			return id
+		},
+		Begun: func() func() error {
+			id, err := w.SecretsManager.PutByHand(sandbox.Home, name, "by-hand-333333333", clock(), sm.Pending)
+			must(err)
+			return func() error {
+				if at := look().Labels[sm.Pending]; at != id {
+					return fmt.Errorf("AWSPENDING was on %s, now on %q", id, at)
+				}
+				return nil
+			}
+		},
 		Happened: v.happened, Finished: v.finished, Restored: v.restored,
 	}
 }
@@ -86,13 +105,15 @@ func signedFor(r *http.Request) string {
 	return ""
 }
 
-func handler(rt http.RoundTripper) (rotation.Handler, error) {
+func handler(rt http.RoundTripper, keep secret.Keeper) (rotation.Handler, func(context.Context, rotation.Past) error, error) {
 	s, err := cloud.Open(context.Background(), cloud.Options{Region: sandbox.Home.Region, Endpoint: "http://sandbox.test", Transport: rt,
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), Writes: rate.NewLimiter(rate.Inf, 1)})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return secretsmanager.New(kind.On(s, secret.Keeper{Seen: func([]byte) {}})), nil
+	labels := &staging.Labels{Client: s.SecretsManager(), Keep: keep}
+	arm := func(ctx context.Context, past rotation.Past) error { return labels.Arm(ctx, past, nil) }
+	return secretsmanager.New(kind.On(s, keep)), arm, nil
 }
 
 type vaultWorld struct {
@@ -171,9 +192,9 @@ func (v *vaultWorld) finished(attempts int) error {
 		return fmt.Errorf("the old version is live")
 	case len(live.Text) < 16 || live.Text == v.before.At(sm.Current).Text:
 		return fmt.Errorf("the live value is no new one")
-	case len(s.Versions) > 2+attempts:
-		return fmt.Errorf("%d versions, at most %d are wanted", len(s.Versions), 2+attempts)
-	case len(s.Labels) != 1:
+	case len(s.Versions) > 3+attempts:
+		return fmt.Errorf("%d versions, at most %d are wanted", len(s.Versions), 3+attempts)
+	case len(s.Labels) != 2 || s.Labels["PARTNER"] == "":
 		return fmt.Errorf("labels left: %v", s.Labels)
 	case s.Tags["version"] != "20261125" && s.Tags["version"] != "20261127", s.Tags["rotated_by"] != "kim", s.Tags["team"] != "payments":
 		return fmt.Errorf("tags %v", s.Tags)

@@ -13,7 +13,9 @@ import (
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/evidence"
 	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/secret"
 )
 
 // start is when histories begin: a Wednesday.
@@ -29,6 +31,8 @@ type site struct {
 	bad    bool   // the check refuses everything but the credential that was live at the beginning
 	old    string // that credential
 	gone   map[string]bool
+	byHand string       // a person made it the live one
+	whole  func() error // a person began a change
 }
 
 // A lab is one history.
@@ -42,6 +46,7 @@ type lab struct {
 	runs   int
 	onWay  []*letter
 	faults []string
+	values []string // what was printed
 	story  []string
 }
 
@@ -56,8 +61,7 @@ type letter struct {
 func newLab(w World, tw twist, chains ...rotation.Chain) (*lab, error) {
 	time.Sleep(time.Until(start))
 	l := &lab{world: w, twist: tw, sites: map[rotation.Chain]*site{}}
-	l.mem = &memory{objects: map[string][]byte{}, at: map[string]time.Time{}, over: tw.overwrites, created: l.stored}
-	l.mem.ahead = func() time.Duration { return tw.storeAhead }
+	l.mem = &memory{objects: map[string][]byte{}, at: map[string]time.Time{}, over: tw.overwrites, ahead: tw.storeAhead, created: l.stored}
 	for _, c := range chains {
 		s := &site{Instance: w.New(func() time.Time { return time.Now().UTC() }), chain: c, gone: map[string]bool{}}
 		s.before, s.old = s.State(), s.Live()
@@ -187,7 +191,7 @@ func (l *lab) stored(name string, data []byte) {
 	}
 	l.tell("  record %d of %s %s: %s %s %s [%s]", r.Seq, r.Environment, r.Rotation, r.Outcome, r.Step, r.Text, r.Runner.Nonce)
 	s := l.sites[r.Chain]
-	if r.Outcome != rotation.Done || s == nil {
+	if r.Outcome != rotation.Done || s == nil || s.byHand != "" || s.whole != nil {
 		return
 	}
 	var attempt []rotation.Record
@@ -198,6 +202,14 @@ func (l *lab) stored(name string, data []byte) {
 	}
 	if err := s.Happened(r.Step, rotation.PastOf(attempt)); err != nil {
 		l.fault("recorded as done: %s, but %v", r.Step, err)
+	}
+}
+
+func (l *lab) shown(value string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if value != "" {
+		l.values = append(l.values, value)
 	}
 }
 
@@ -250,18 +262,19 @@ func (l *lab) start(ctx context.Context, g *gate, j apply.Job, skew time.Duratio
 	self := rotation.Runner{ID: fmt.Sprintf("run-%d", l.runs), Nonce: fmt.Sprintf("n%d", l.runs)}
 	l.mu.Unlock()
 	p := &process{g: g, skew: skew}
-	store := gated{g, l.mem}
+	store, red := gated{g, l.mem}, &redact.Set{}
 	r := &apply.Runner{
 		Journal: evidence.New(store, evidence.Options{Readers: 1}), Bundle: bundle{store}, Clock: clock{p}, Self: self,
 		Handlers: func(_ context.Context, pl *rotation.Plan) (map[string]rotation.Handler, error) {
 			s := l.sites[pl.Chain]
-			h, err := s.Handler(l.twist.transport(g.RoundTripper(s.Instance)))
+			rt := g.RoundTripper(s.Instance)
+			h, arm, err := s.Handler(rt, secret.Keeper{Seen: red.Add})
 			if err != nil {
 				return nil, err
 			}
-			return map[string]rotation.Handler{"kind/" + pl.Kind: l.twist.handler(h), "check/kindtest": l.check(g, s)}, nil
+			return map[string]rotation.Handler{"kind/" + pl.Kind: l.twist.handler(h, rt), "check/kindtest": l.check(g, s, l.twist.arm(arm), red)}, nil
 		},
-		Scrub: func(s string) string { return s }, Progress: func(*rotation.Plan, rotation.Record) {},
+		Scrub: red.String, Progress: func(*rotation.Plan, rotation.Record) {},
 	}
 	l.twist.runner(r)
 	go func() {
@@ -290,17 +303,25 @@ func (l *lab) run(j apply.Job) (apply.Status, error) {
 	return p.status, p.err
 }
 
-// check is what a consumer sees: one more call.
-func (l *lab) check(g *gate, s *site) rotation.Handler {
-	look := func(ctx context.Context, st rotation.Step, _ rotation.Past) (rotation.Result, error) {
+// check is what a consumer sees: one more call. Like a smoke test that nobody proofread, it prints what it uses.
+func (l *lab) check(g *gate, s *site, arm func(context.Context, rotation.Past) error, red *redact.Set) rotation.Handler {
+	look := func(ctx context.Context, st rotation.Step, past rotation.Past) (rotation.Result, error) {
+		if err := arm(ctx, past); err != nil {
+			return rotation.Result{}, err
+		}
 		var live string
 		err := g.pass(ctx, "check "+st.Key, false, false, func() error { live = s.Live(); return nil }, func() error { return errCut })
-		res := rotation.Result{Text: "consumers work", Files: []rotation.File{{Name: "output.txt", Data: []byte("seen " + live)}}}
+		text := "seen " + live
+		if live != "" && (live == past.Fact("preflight", "old") || live == past.Fact("create", "new")) {
+			text = red.String(text + " " + s.Value(live))
+			l.shown(s.Value(live))
+		}
+		res := rotation.Result{Text: text, Files: []rotation.File{{Name: "output.txt", Data: []byte(text)}}}
 		switch {
 		case err != nil:
 			return rotation.Result{}, err
 		case s.bad && live != s.old:
-			return res, rotation.Failf("", "consumers are refused with the new credential")
+			return res, rotation.Failf("", "consumers are refused with the new credential: %s", text)
 		}
 		return res, nil
 	}

@@ -44,6 +44,7 @@ var disturbances = []disturbance{
 	{mode: lateEnd},
 	{mode: lateDead, arg: 2}, {mode: lateDead, arg: 8}, {mode: lateDead, arg: 13}, {mode: lateLong},
 	{mode: storeGone, arg: 1}, {mode: storeGone, arg: 4}, {mode: storeGone, arg: 12}, {mode: storeGone, arg: 30}, {mode: storeGone},
+	{mode: promoted}, {mode: begun},
 	{mode: stalled, all: true}, {mode: stalledIn, all: true},
 	{mode: stalled}, {mode: stalledIn},
 	{mode: stalled, with: stolen}, {mode: stalledIn, with: stolen},
@@ -88,7 +89,7 @@ func stride() int {
 	if Full() {
 		return 1
 	}
-	return 9
+	return 23
 }
 
 // A defect is a history that went wrong.
@@ -144,6 +145,11 @@ func one(w World, tw twist, sc scenario, i int, d disturbance, at int) (more boo
 	var err2 error
 	end, attempts := sc.acts[len(sc.acts)-1].until, sc.attempts
 	switch {
+	case d.mode == promoted || d.mode == begun:
+		if err := l.meddled(a); err != nil {
+			return true, wrong(fmt.Errorf("%s: %w", name, err))
+		}
+		return true, nil
 	case over || d.mode != stalled && d.mode != stalledIn:
 		err2 = l.rest(sc.acts[i:], true)
 	case d.all:
@@ -186,6 +192,38 @@ func (l *lab) overtaken(acts []act, p *process) error {
 		return fmt.Errorf("a runner that was stopped changed something after another one had finished:\n%s\nwas\n%s", is, was)
 	}
 	return nil
+}
+
+// meddled lets a rotation go on for three days after a person did something by hand. It may end as it likes or be
+// stuck, but what the person did stays, and the records are honest.
+func (l *lab) meddled(a act) error {
+	for range 24 {
+		_, _ = l.run(a.job(l))
+		time.Sleep(3 * time.Hour)
+	}
+	s := l.sites[chain]
+	if s.whole != nil {
+		if err := s.whole(); err != nil {
+			return fmt.Errorf("what a person had begun: %w", err)
+		}
+	}
+	if id := s.byHand; id != "" && s.Live() != id && !l.knows(chain, id) {
+		return fmt.Errorf("a person had made %s the live one, now it is %s", id, s.Live())
+	}
+	if err := l.honest(chain); err != nil {
+		return err
+	}
+	return l.fine()
+}
+
+// knows says whether a preflight found id as the live one: then it may be rotated.
+func (l *lab) knows(c rotation.Chain, id string) bool {
+	for _, r := range l.records(c) {
+		if r.Step == "preflight" && r.Facts["old"] == id {
+			return true
+		}
+	}
+	return false
 }
 
 // both runs two requests until both are over.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,15 +21,12 @@ type memory struct {
 	mu      sync.Mutex
 	objects map[string][]byte
 	at      map[string]time.Time
-	over    bool                 // a mutant: Create writes over what is there
-	ahead   func() time.Duration // a mutant: how far its clock is wrong
+	over    bool          // a mutant: Create writes over what is there
+	ahead   time.Duration // a mutant: how far its clock is wrong
 	created func(name string, data []byte)
 }
 
 func (m *memory) now() time.Time {
-	if m.ahead != nil {
-		return time.Now().Add(m.ahead()).UTC()
-	}
 	return time.Now().UTC()
 }
 
@@ -59,7 +57,7 @@ func (m *memory) Read(_ context.Context, name string) ([]byte, error) {
 func (m *memory) List(_ context.Context, prefix string) (evidence.Listing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l := evidence.Listing{Now: m.now()}
+	l := evidence.Listing{Now: m.now().Add(m.ahead)}
 	for name, data := range m.objects {
 		if strings.HasPrefix(name, prefix) {
 			l.Objects = append(l.Objects, evidence.Object{Name: name, StoredAt: m.at[name], Size: int64(len(data)), Versions: 1})
@@ -67,6 +65,12 @@ func (m *memory) List(_ context.Context, prefix string) (evidence.Listing, error
 	}
 	slices.SortFunc(l.Objects, func(a, b evidence.Object) int { return strings.Compare(a.Name, b.Name) })
 	return l, nil
+}
+
+func (m *memory) all() map[string][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.objects)
 }
 
 // A bundle is what apply keeps beside the chain, in the same store.

@@ -1,6 +1,7 @@
 package kindtest
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -11,27 +12,27 @@ import (
 // A twist is a deliberate fault in what is tested, from outside: how the suite itself is tested. The zero twist
 // is none.
 type twist struct {
-	name        string
-	overwrites  bool          // the store's Create writes over what is there
-	storeAhead  time.Duration // the store's clock is wrong
-	onTransport func(http.RoundTripper) http.RoundTripper
-	onHandler   func(rotation.Handler) rotation.Handler
-	onRunner    func(*apply.Runner)
-	onRecipe    func([]rotation.Spec) []rotation.Spec
+	name       string
+	overwrites bool          // the store's Create writes over what is there
+	storeAhead time.Duration // the store's clock runs ahead after something was stored
+	unarmed    bool          // the redactor isn't told what the rotation recorded
+	onHandler  func(rotation.Handler, http.RoundTripper) rotation.Handler
+	onRunner   func(*apply.Runner)
+	onRecipe   func([]rotation.Spec) []rotation.Spec
 }
 
-func (t twist) transport(rt http.RoundTripper) http.RoundTripper {
-	if t.onTransport == nil {
-		return rt
+func (t twist) arm(f func(context.Context, rotation.Past) error) func(context.Context, rotation.Past) error {
+	if t.unarmed {
+		return func(context.Context, rotation.Past) error { return nil }
 	}
-	return t.onTransport(rt)
+	return f
 }
 
-func (t twist) handler(h rotation.Handler) rotation.Handler {
+func (t twist) handler(h rotation.Handler, rt http.RoundTripper) rotation.Handler {
 	if t.onHandler == nil {
 		return h
 	}
-	return t.onHandler(h)
+	return t.onHandler(h, rt)
 }
 
 func (t twist) runner(r *apply.Runner) {
