@@ -201,3 +201,33 @@ func BenchmarkOpen(b *testing.B) {
 		})
 	}
 }
+
+// Verifying one chain reads that one and its bundles, and those an anchor is about.
+func TestVerifyingOneChainLeavesOthersAlone(t *testing.T) {
+	s := inDir(t)
+	s.replace(recordName(dev, 3), "step 3", "step 9")
+	r := s.verify(evidence.VerifyOptions{Chains: []rotation.Chain{prod}})
+	must(t, r.Err())
+	if len(r.Chains) != 1 || r.Chains[0].Head != s.heads[prod] {
+		t.Errorf("%+v", r.Chains)
+	}
+	r = s.verify(evidence.VerifyOptions{Chains: []rotation.Chain{prod}, Anchors: []evidence.Anchor{{Head: s.heads[dev]}}})
+	if len(r.Chains) != 2 || r.Err() == nil {
+		t.Errorf("the anchored chain wasn't read: %+v", r.Chains)
+	}
+	if _, err := evidence.Verify(context.Background(), s.store, evidence.VerifyOptions{Chains: []rotation.Chain{{Environment: "..", Secret: "x"}}}); err == nil {
+		t.Error("a chain outside of the journal was read")
+	}
+}
+
+// A chain that isn't there is no fault; one that somebody knows is.
+func TestAnUnknownChainIsEmptyAndAKnownOneIsMissed(t *testing.T) {
+	s := inDir(t)
+	other := rotation.Chain{Environment: "prod", Secret: "app/other"}
+	must(t, s.verify(evidence.VerifyOptions{Chains: []rotation.Chain{other}}).Err())
+	r := s.verify(evidence.VerifyOptions{Anchors: []evidence.Anchor{{Head: rotation.Head{Chain: other, Seq: 3, Digest: rotation.Digest(nil)}, By: "the audit comment"}}})
+	want := "journal/prod/app~other/000003.json: is missing at the end of the chain: the audit comment knows it as " + rotation.Digest(nil) + " [truncated]"
+	if r.Err() == nil || r.Err().Error() != want {
+		t.Errorf("got %v, want %s", r.Err(), want)
+	}
+}

@@ -3,6 +3,8 @@ package s3_test
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/rastup/rekey/internal/evidence"
+	"github.com/rastup/rekey/internal/evidence/folder"
 	"github.com/rastup/rekey/internal/evidence/s3"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -148,3 +151,33 @@ func next(t *testing.T, s evidence.Store, now time.Time) string {
 type catcher struct{ evidence.Store }
 
 func (catcher) Create(context.Context, string, []byte) error { return nil }
+
+// A download of the bucket is verified without it, by hashes alone.
+func TestADownloadIsVerifiedOffline(t *testing.T) {
+	url, _, clock := serve(t)
+	c := client(url, http.DefaultTransport, 1)
+	makeBucket(t, c)
+	s := store(t, c, clock.Now)
+	o := evidence.Options{Lock: evidence.Terms{Mode: "COMPLIANCE", For: rotation.Duration(48 * time.Hour)}}
+	must(t, evidence.New(s, o).Init(t.Context(), clock.Now()))
+	grow(t, s, clock.Now, clock.Move, 3)
+	dir := t.TempDir()
+	l, err := s.List(t.Context(), "")
+	must(t, err)
+	for _, object := range l.Objects {
+		data, err := s.Read(t.Context(), object.Name)
+		must(t, err)
+		path := filepath.Join(dir, filepath.FromSlash(object.Name))
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(t, os.WriteFile(path, data, 0o644))
+	}
+	copied, err := folder.Open(dir, nil)
+	must(t, err)
+	defer copied.Close()
+	r, err := evidence.Verify(t.Context(), copied, evidence.VerifyOptions{})
+	must(t, err)
+	must(t, r.Err())
+	if len(r.Chains) != 1 || r.Chains[0].Records != 3 || r.Locks {
+		t.Errorf("%+v", r)
+	}
+}
