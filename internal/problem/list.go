@@ -36,9 +36,9 @@ type Problem struct {
 }
 
 func (p Problem) String() string {
-	s := fmt.Sprintf("%s: %s [%s]", p.Pos, Plain(p.Msg), p.Rule)
+	s := fmt.Sprintf("%s: %s [%s]", p.Pos, p.Msg, p.Rule)
 	if p.Hint != "" {
-		s += "\n    hint: " + Plain(p.Hint)
+		s += "\n    hint: " + p.Hint
 	}
 	return s
 }
@@ -49,12 +49,20 @@ type List struct {
 	asked int // suggestions looked for
 }
 
-// Add adds a problem. hint may be "".
+// Add adds a problem. hint may be "". Both texts are made Plain, and cut where nobody would read on.
 func (l *List) Add(at Pos, rule, hint, format string, a ...any) {
 	if l == nil {
 		return
 	}
-	l.all = append(l.all, Problem{at, rule, fmt.Sprintf(format, a...), hint})
+	l.all = append(l.all, Problem{at, rule, cut(fmt.Sprintf(format, a...)), cut(hint)})
+}
+
+func cut(s string) string {
+	const most = 600 // bytes
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return Plain(s)
 }
 
 // Append takes over other's problems.
