@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -11,8 +10,8 @@ import (
 // version is set by the release build; a source build tells its commit.
 var version = ""
 
-func newRoot(out, errs io.Writer) *cobra.Command {
-	f := &flags{}
+func newRoot(process process) *cobra.Command {
+	f := &flags{process: process}
 	root := &cobra.Command{
 		Use:   "rekey",
 		Short: "Rotate secrets and keys from request files, with proof",
@@ -23,12 +22,13 @@ Start with "rekey demo", then "rekey lint" in your own repository.`,
 		Version:       programVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          func(_ *cobra.Command, args []string) error { return unknownCommand(args) },
+		Args:          unknownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetOut(process.out)
+	root.SetErr(process.errs)
 	root.SetVersionTemplate("rekey {{.Version}}\n")
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	p := root.PersistentFlags()
@@ -36,18 +36,22 @@ Start with "rekey demo", then "rekey lint" in your own repository.`,
 	p.StringVar(&f.evidence, "evidence", "", "evidence store, instead of the configured one: s3://BUCKET/PREFIX or file://DIR")
 	p.StringVar(&f.actor, "actor", "", "the person who answers for it, by login (default: $REKEY_ACTOR, else $USER)")
 	root.AddCommand(newLint(f), newPlan(f), newApply(f), newRollback(f), newStatus(f), newVerify(f), newAttach(f),
-		newInit(f), newSchema(), newDemo(), newSandbox())
+		newInit(f), newSchema(), newDemo(), newSandbox(f))
 	return root
 }
 
-func unknownCommand(args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("unknown command %q", args[0])}
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("unknown command %q", args[0])
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		err = fmt.Errorf("%w: did you mean %q?", err, near[0])
+	}
+	return usageError{err}
 }
 
-// exactly is cobra.ExactArgs and its like as usage errors.
+// arguments makes usage errors of cobra.ExactArgs and its like.
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {

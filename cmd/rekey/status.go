@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,9 @@ func newStatus(f *flags) *cobra.Command {
 			} else {
 				err = printResults(c, a, results)
 			}
+			if err == nil && slices.ContainsFunc(results, func(r app.Result) bool { return r.Err != nil }) {
+				err = errFound
+			}
 			return err
 		},
 	}
@@ -52,7 +56,11 @@ func printResults(c *cobra.Command, a *app.App, results []app.Result) error {
 			}
 		}
 	}
-	return terminal.Status(c.OutOrStdout(), a.Views(results), style(c))
+	views := a.Views(results)
+	if len(views) == 0 && len(results) > 0 {
+		return nil
+	}
+	return terminal.Status(c.OutOrStdout(), views, style(c))
 }
 
 // An outcome is a job's state for programs.

@@ -191,8 +191,11 @@ func (a *App) carry(ctx context.Context, runner *apply.Runner, r *Result, o Opti
 			return
 		}
 	}
-	r.Status, r.Err = runner.Run(ctx, j)
-	if len(r.Status.Records) == 0 {
+	s, err := runner.Run(ctx, j)
+	if r.Err = err; s.Chain == nil { // not even opened
+		return
+	}
+	if r.Status = s; len(s.Records) == 0 {
 		return
 	}
 	if err := a.project(ctx, runner, r); err != nil {
@@ -231,7 +234,11 @@ func (a *App) Look(ctx context.Context, tasks []Task) ([]Result, error) {
 	for i := range results {
 		g.Go(func() error {
 			r := &results[i]
-			r.Status, r.Err = runner.Look(ctx, r.Task.job(r.Status.Plan.Environment))
+			if s, err := runner.Look(ctx, r.Task.job(r.Status.Plan.Environment)); err == nil {
+				r.Status = s
+			} else {
+				r.Err = err
+			}
 			return nil
 		})
 	}
@@ -281,14 +288,21 @@ func (a *App) project(ctx context.Context, runner *apply.Runner, r *Result) erro
 	return err
 }
 
-// Views are the results as reports show them: one for each task, its environments in order.
+// Views are the results as reports show them: one for each task, its environments in order. What couldn't be
+// looked at isn't shown: nothing is known of it.
 func (a *App) Views(results []Result) (views []report.View) {
 	now := a.Clock.Now()
 	for i := 0; i < len(results); {
 		t, envs := results[i].Task, []report.Environment(nil)
 		for ; i < len(results) && results[i].Task.Rotation == t.Rotation && results[i].Task.Secret == t.Secret; i++ {
 			s := results[i].Status
+			if s.Chain == nil {
+				continue
+			}
 			envs = append(envs, report.Environment{Name: s.Plan.Environment, Plan: s.Plan, Records: s.Records, Decision: s.Decision, Head: s.Head})
+		}
+		if len(envs) == 0 {
+			continue
 		}
 		views = append(views, report.New(t.Secret, t.Rotation, envs, now))
 	}
