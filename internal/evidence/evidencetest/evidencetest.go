@@ -205,6 +205,7 @@ func overwritten(t *testing.T, c Config, s Subject) {
 	if o := object(t, s.Store, name); o.Versions != 2 || o.Size != int64(len(was)) {
 		t.Errorf("%+v", o)
 	}
+	read(t, s.Store, name, string(was)) // also by what the listing told
 	refused(t, s.Store, ch.Head().Chain, evidence.RuleVersions)
 }
 
@@ -225,6 +226,7 @@ func deleted(t *testing.T, c Config, s Subject) {
 	if o := object(t, s.Store, name); o.Versions != 1 || !o.DeleteMarker {
 		t.Errorf("%+v", o)
 	}
+	read(t, s.Store, name, string(was))
 	refused(t, s.Store, ch.Head().Chain, evidence.RuleDeleted)
 }
 
