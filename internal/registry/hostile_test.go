@@ -4,20 +4,35 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rastup/rekey/internal/problem"
 )
 
 const head = "| Secret | Kind | Owner | Interval |\n|---|---|---|---|\n"
 
-// Pages of a megabyte, made to keep a Markdown or YAML parser busy, must be answered as soon as honest ones.
+// Pages made to keep a Markdown or YAML parser busy take at most so many times what an honest one of their size takes.
+// What is quadratic takes a hundred times.
 func TestHostilePagesAreAnsweredSoon(t *testing.T) {
-	fill := func(s string) string { return strings.Repeat(s, (1<<20-2000)/len(s)) }
+	const most = 25
+	fill := func(s string) string { return strings.Repeat(s, 256<<10/len(s)) }
+	least := func(b []byte, honest time.Duration) (took time.Duration, l *problem.List) { // of a few: a busy machine only adds
+		took = time.Hour
+		for i := 0; i < 3 && took > most*honest; i++ {
+			begin := time.Now()
+			_, l = lint(b)
+			took = min(took, time.Since(begin))
+		}
+		return took, l
+	}
+	honest, _ := least(document(2800, false), 0)
+	honest = max(honest, 5*time.Millisecond)
 	pages := map[string]string{
 		"quotes in each other":  fill(">"),
 		"quotes, spaced":        fill("> "),
 		"quotes, line by line":  fill(strings.Repeat(">", 99) + "x\n"),
 		"lists in each other":   fill("- "),
 		"lists, line by line":   fill(strings.Repeat("- ", 49) + "x\n"),
-		"indented lists":        strings.Repeat("- a\n"+strings.Repeat(" ", 90)+"- b\n", 10000),
+		"indented lists":        strings.Repeat("- a\n"+strings.Repeat(" ", 90)+"- b\n", 2500),
 		"open brackets":         head + fill("["),
 		"open brackets in cell": head + "| " + fill("[") + " | a | b | c |\n",
 		"links in cells":        head + fill("| [a](b [c](d | `x | *a **b | ~~c |\n"),
@@ -25,13 +40,13 @@ func TestHostilePagesAreAnsweredSoon(t *testing.T) {
 		"open code":             fill("`a``b```c"),
 		"open HTML":             fill("<a <!-- "),
 		"escaped pipes in code": head + fill("| `a\\|b\\|c` | k | @o | 90d |\n"),
-		"wide table":            fill("|a") + "\n" + strings.Repeat("|-", 1<<18),
+		"wide table":            fill("|a") + "\n" + strings.Repeat("|-", 1<<16),
 		"wide table, many rows": strings.Repeat("a|", 60) + "\n" + strings.Repeat("-|", 60) + "\n" + fill("a\n"),
 		"many tables":           fill("a|b\n-|-\n\n"),
 		"references":            fill("[a]: b\n"),
 		"many headings":         fill("# a\n"),
 		"one long heading":      "# " + fill("`a` *b* "),
-		"links in cells, fewer": head + strings.Repeat("| [a](b [c](d | `x | *a **b | ~~c |\n", 8000),
+		"links in cells, fewer": head + strings.Repeat("| [a](b [c](d | `x | *a **b | ~~c |\n", 5000),
 		"empty rows":            head + fill("|\n"),
 		"wrong rows":            head + fill("| A | b | c | d |\n"),
 		"blocks without rows":   head + "\n" + fill("# x\n```yaml\na: b\n```\n"),
@@ -47,19 +62,10 @@ func TestHostilePagesAreAnsweredSoon(t *testing.T) {
 	}
 	for name, page := range pages {
 		t.Run(name, func(t *testing.T) {
-			begin := time.Now()
-			_, l := lint([]byte(page))
-			took := time.Since(begin)
-			t.Logf("%s, %d problems", took.Round(time.Millisecond), l.Len())
-			if took > 20*time.Second {
-				t.Errorf("took %s", took)
-			}
-			begin = time.Now()
-			if n := len(l.String()); n > 64<<20 {
-				t.Errorf("%d bytes of problems", n)
-			}
-			if took := time.Since(begin); took > 20*time.Second {
-				t.Errorf("sorting took %s", took)
+			took, l := least([]byte(page), honest)
+			t.Logf("%s, %d problems, an honest page %s", took.Round(time.Millisecond), l.Len(), honest.Round(time.Millisecond))
+			if took > most*honest {
+				t.Errorf("took %s, an honest page %s", took, honest)
 			}
 		})
 	}
