@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report/terminal"
+	"github.com/rastup/rekey/internal/rotation"
 )
 
 func newApply(f *flags) *cobra.Command {
@@ -70,13 +73,16 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 		return err
 	}
 	if _, ok := a.Inputs.Config.Environment(o.Environment); !ok {
-		return usageError{fmt.Errorf("no environment %q in %s: there are %v", o.Environment, f.config, a.Inputs.Config.Names())}
+		return noEnvironment(a, o.Environment)
 	}
 	a.Patience = wait
 	a.Progress = terminal.Progress(c.ErrOrStderr(), style(c))
 	tasks, err := a.Tasks(c.Context(), paths...)
 	if err != nil {
 		return err
+	}
+	if f.unsealed != nil && o.RollBack == "" && runsCommands(tasks) {
+		return fmt.Errorf("command checks could read the variables rekey was started with, credentials among them: %w", f.unsealed)
 	}
 	results, err := a.Apply(c.Context(), tasks, o)
 	if err != nil {
@@ -93,18 +99,31 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 	return err
 }
 
-// failed says whether somebody should look: anything but done, or to be done later as planned.
+func noEnvironment(a *app.App, name string) error {
+	return usageError{fmt.Errorf("no environment %q in %s: there are %s", name, a.Config, strings.Join(a.Inputs.Config.Names(), ", "))}
+}
+
+func runsCommands(tasks []app.Task) bool {
+	return slices.ContainsFunc(tasks, func(t app.Task) bool {
+		return slices.ContainsFunc(t.Jobs, func(j apply.Job) bool {
+			return slices.ContainsFunc(j.Claim.Plan.Steps, func(s rotation.Step) bool { return s.Uses == "check/command" })
+		})
+	})
+}
+
+// failed says whether somebody should look: anything but done, or to be done later as planned. A chain that another
+// runner is at work on, or another rotation, is left to them.
 func failed(results []app.Result, o app.Options) bool {
-	for _, r := range results {
-		var busy *apply.Busy
-		switch s := r.Status.Decision.State; {
-		case r.Err != nil && !errors.As(r.Err, &busy):
-			return true
-		case s == plan.RolledBack && o.RollBack == "", s == plan.Refused, s == plan.Stuck:
-			return true
-		case s == plan.Open: // stopped half-way
-			return r.Err != nil
+	return slices.ContainsFunc(results, func(r app.Result) bool {
+		if r.Err != nil {
+			return !isBusy(r.Err)
 		}
-	}
-	return false
+		s := r.Status.Decision.State
+		return s == plan.RolledBack && o.RollBack == "" || s == plan.Refused || s == plan.Stuck
+	})
+}
+
+func isBusy(err error) bool {
+	var busy *apply.Busy
+	return errors.As(err, &busy)
 }

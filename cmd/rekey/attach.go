@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -42,6 +45,9 @@ removes a secret from a picture, and what is stored can't be deleted.`,
 			if len(tasks) != 1 {
 				return usageError{fmt.Errorf("%s is for %d secrets: attach to a request for one", args[0], len(tasks))}
 			}
+			if !slices.ContainsFunc(tasks[0].Jobs, func(j apply.Job) bool { return j.Claim.Plan.Environment == environment }) {
+				return noEnvironmentOf(a, tasks[0], environment)
+			}
 			head, err := a.Attach(c.Context(), tasks[0], environment, files)
 			if err != nil {
 				return err
@@ -52,4 +58,11 @@ removes a secret from a picture, and what is stored can't be deleted.`,
 	}
 	c.Flags().StringVarP(&environment, "environment", "e", "", "the environment (required)")
 	return c
+}
+
+func noEnvironmentOf(a *app.App, t app.Task, environment string) error {
+	if _, ok := a.Inputs.Config.Environment(environment); !ok {
+		return noEnvironment(a, environment)
+	}
+	return usageError{fmt.Errorf("the registry has no %s in %s", t.Secret, environment)}
 }

@@ -10,9 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rastup/rekey/internal/apply"
+	"github.com/rastup/rekey/internal/child"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -29,15 +32,30 @@ var errFound = errors.New("findings")
 // A usageError is a command line that can't be meant.
 type usageError struct{ error }
 
+// A process is what run has of the one it runs in.
+type process struct {
+	clock     apply.Clock
+	out, errs io.Writer
+	unsealed  error // why commands could read the variables this process was started with; nil: they can't
+}
+
 func main() {
+	p := process{clock: apply.Machine{Time: time.Now}, out: os.Stdout, errs: os.Stderr}
+	// First of all, while no other goroutine runs. Where nothing like it exists, the variables are as safe from
+	// other programs of the same user as the system keeps them: rekey runs there by hand, not in a workflow.
+	if err := child.Seal(); !errors.Is(err, errors.ErrUnsupported) {
+		p.unsealed = err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	code := run(ctx, p, os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // run is main without the process.
-func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	root := newRoot(out, errs)
+func run(ctx context.Context, p process, args []string) int {
+	errs := p.errs
+	root := newRoot(p)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var usage usageError

@@ -54,8 +54,8 @@ func unknownCommand(c *cobra.Command, args []string) error {
 // arguments makes usage errors of cobra.ExactArgs and its like.
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return usageError{err}
+		if check(c, args) != nil {
+			return usageError{fmt.Errorf("%d %s given, but it is: rekey %s", len(args), plural(len(args), "argument"), c.Use)}
 		}
 		return nil
 	}

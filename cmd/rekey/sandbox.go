@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rastup/rekey/internal/sandbox"
 )
 
-func newSandbox() *cobra.Command {
+func newSandbox(f *flags) *cobra.Command {
 	var listen string
 	c := &cobra.Command{
 		Use:   "sandbox",
@@ -18,7 +17,7 @@ func newSandbox() *cobra.Command {
 secret in three environments. It refuses what AWS refuses. Nothing is kept when it stops.`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			w := sandbox.New(wall{})
+			w := sandbox.New(f.clock)
 			s, err := sandbox.Seed(w)
 			if err != nil {
 				return err
@@ -43,8 +42,3 @@ export AWS_SECRET_ACCESS_KEY=%s
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:4566", "loopback address")
 	return c
 }
-
-// wall is the machine's time for the sandbox.
-type wall struct{}
-
-func (wall) Now() time.Time { return time.Now().UTC() }

@@ -50,7 +50,11 @@ func newStatus(f *flags) *cobra.Command {
 func printResults(c *cobra.Command, a *app.App, results []app.Result) error {
 	for _, r := range results {
 		if r.Err != nil {
-			fmt.Fprintf(c.ErrOrStderr(), "error: %s\n", a.Scrub(r.Err.Error()))
+			kind := "error"
+			if isBusy(r.Err) {
+				kind = "busy"
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "%s: %s\n", kind, a.Scrub(r.Err.Error()))
 			if h := hint(r.Err); h != "" {
 				fmt.Fprintf(c.ErrOrStderr(), "hint: %s\n", h)
 			}

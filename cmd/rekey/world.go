@@ -6,19 +6,18 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/rastup/rekey/internal/app"
-	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
 // flags are those every command has.
 type flags struct {
+	process
 	config, evidence, actor string
 }
 
@@ -29,7 +28,7 @@ func (f *flags) app(c *cobra.Command) (*app.App, error) {
 		return nil, err
 	}
 	return app.New(app.World{
-		Root: root, Config: f.config, Evidence: f.evidence, Program: programVersion(), Lookup: os.LookupEnv, Clock: apply.Machine{Time: time.Now},
+		Root: root, Config: f.config, Evidence: f.evidence, Program: programVersion(), Lookup: os.LookupEnv, Clock: f.clock,
 		Actor:  f.person(),
 		Commit: os.Getenv("GITHUB_SHA"),
 		Self:   self(),

@@ -63,7 +63,7 @@ func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 func (s *Store) Check(ctx context.Context) error {
 	v, err := s.o.Client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.o.Bucket})
 	if code(err) == "NoSuchBucket" {
-		return rotation.Failf("create it with Object Lock enabled (rekey init shows how), or correct evidence.bucket",
+		return rotation.Failf("create it with Object Lock enabled, or correct evidence.store",
 			"evidence bucket %s: there is no such bucket", s.o.Bucket)
 	}
 	if err != nil {
