@@ -15,7 +15,6 @@ import (
 
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/rotation"
-	"github.com/rastup/rekey/internal/secret"
 )
 
 // A World is one kind and how to stand up its services. Kind's Overlap and Refused are what it is held to.
@@ -31,9 +30,9 @@ type Instance struct {
 	Target json.RawMessage // the kind's own block
 	// Service answers the calls. It is served one call at a time.
 	Service http.Handler
-	// Handler is the kind in a new process, whose calls go out over rt. arm announces to keep every value that
+	// Handler is the kind in a new process, whose calls go out over rt. arm tells seen every value that
 	// the rotation recorded: what a check's output must not show.
-	Handler func(rt http.RoundTripper, keep secret.Keeper) (h rotation.Handler, arm func(context.Context, rotation.Past) error, err error)
+	Handler func(rt http.RoundTripper, seen func([]byte)) (h rotation.Handler, arm func(context.Context, rotation.Past) error, err error)
 	// Reads says whether a call can't change anything.
 	Reads func(*http.Request) bool
 	// Name of a call, for people.

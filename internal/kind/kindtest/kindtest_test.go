@@ -105,15 +105,15 @@ func signedFor(r *http.Request) string {
 	return ""
 }
 
-func handler(rt http.RoundTripper, keep secret.Keeper) (rotation.Handler, func(context.Context, rotation.Past) error, error) {
+func handler(rt http.RoundTripper, seen func([]byte)) (rotation.Handler, func(context.Context, rotation.Past) error, error) {
 	s, err := cloud.Open(context.Background(), cloud.Options{Region: sandbox.Home.Region, Endpoint: "http://sandbox.test", Transport: rt,
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), Writes: rate.NewLimiter(rate.Inf, 1)})
 	if err != nil {
 		return nil, nil, err
 	}
-	labels := &staging.Labels{Client: s.SecretsManager(), Keep: keep}
+	labels := &staging.Labels{Client: s.SecretsManager(), Keep: secret.Keeper{Seen: seen}}
 	arm := func(ctx context.Context, past rotation.Past) error { return labels.Arm(ctx, past, nil) }
-	return secretsmanager.New(kind.On(s, keep)), arm, nil
+	return secretsmanager.New(kind.On(s, seen)), arm, nil
 }
 
 type vaultWorld struct {

@@ -15,7 +15,6 @@ import (
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
-	"github.com/rastup/rekey/internal/secret"
 )
 
 // start is when histories begin: a Wednesday.
@@ -268,7 +267,7 @@ func (l *lab) start(ctx context.Context, g *gate, j apply.Job, skew time.Duratio
 		Handlers: func(_ context.Context, pl *rotation.Plan) (map[string]rotation.Handler, error) {
 			s := l.sites[pl.Chain]
 			rt := g.RoundTripper(s.Instance)
-			h, arm, err := s.Handler(rt, secret.Keeper{Seen: red.Add})
+			h, arm, err := s.Handler(rt, red.Add)
 			if err != nil {
 				return nil, err
 			}
