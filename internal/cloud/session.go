@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 	"golang.org/x/time/rate"
 )
 
@@ -93,6 +94,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	cfg.Retryer = func() aws.Retryer { return Retry() }
+	cfg.Logger = logging.Nop{} // the SDK's own words go past the redactor, to standard error
 	return &Session{cfg: cfg}, nil
 }
 
