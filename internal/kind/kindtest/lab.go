@@ -25,13 +25,14 @@ const retain = 48 * time.Hour
 // A site is one target and what the suite knows of it.
 type site struct {
 	Instance
-	chain  rotation.Chain
-	before string // State at the beginning
-	bad    bool   // the check refuses everything but the credential that was live at the beginning
-	old    string // that credential
-	gone   map[string]bool
-	byHand string       // a person made it the live one
-	whole  func() error // a person began a change
+	chain    rotation.Chain
+	before   string // State at the beginning
+	bad      bool   // the check refuses everything but the credential that was live at the beginning
+	old      string // that credential
+	gone     map[string]bool
+	byHand   string          // a person made it the live one
+	whole    func() error    // a person began a change
+	changing map[string]bool // names of calls that were seen to be no reads
 }
 
 // A lab is one history.
@@ -62,7 +63,7 @@ func newLab(w World, tw twist, chains ...rotation.Chain) (*lab, error) {
 	l := &lab{world: w, twist: tw, sites: map[rotation.Chain]*site{}}
 	l.mem = &memory{objects: map[string][]byte{}, at: map[string]time.Time{}, over: tw.overwrites, ahead: tw.storeAhead, created: l.stored}
 	for _, c := range chains {
-		s := &site{Instance: w.New(func() time.Time { return time.Now().UTC() }), chain: c, gone: map[string]bool{}}
+		s := &site{Instance: w.New(func() time.Time { return time.Now().UTC() }), chain: c, gone: map[string]bool{}, changing: map[string]bool{}}
 		s.before, s.old = s.State(), s.Live()
 		for _, id := range s.Destroyed() {
 			s.gone[id] = true
@@ -138,6 +139,9 @@ func (l *lab) serve(in Instance, out http.ResponseWriter, r *http.Request, chang
 		return
 	}
 	l.tell("    %s", in.Name(r))
+	for _, s := range l.sites {
+		s.changing[in.Name(r)] = true
+	}
 	for _, s := range l.sites {
 		l.watch(s)
 	}
@@ -256,11 +260,23 @@ func (c clock) After(d time.Duration) <-chan time.Time {
 
 // start begins a run in a process of its own. It is over when g.ended is closed.
 func (l *lab) start(ctx context.Context, g *gate, j apply.Job, skew time.Duration) *process {
+	p := &process{g: g, skew: skew}
+	r, self := l.runner(p)
+	go func() {
+		defer close(g.ended)
+		p.status, p.err = r.Run(ctx, j)
+		l.tell("%s: %s, %s %v", self.ID, p.status.Decision.State, p.status.Decision.Why, p.err)
+	}()
+	return p
+}
+
+// runner is a process's apply.Runner.
+func (l *lab) runner(p *process) (*apply.Runner, rotation.Runner) {
+	g := p.g
 	l.mu.Lock()
 	l.runs++
 	self := rotation.Runner{ID: fmt.Sprintf("run-%d", l.runs), Nonce: fmt.Sprintf("n%d", l.runs)}
 	l.mu.Unlock()
-	p := &process{g: g, skew: skew}
 	store, red := gated{g, l.mem}, &redact.Set{}
 	r := &apply.Runner{
 		Journal: evidence.New(store, evidence.Options{Readers: 1}), Bundle: bundle{store}, Clock: clock{p}, Self: self,
@@ -276,12 +292,7 @@ func (l *lab) start(ctx context.Context, g *gate, j apply.Job, skew time.Duratio
 		Scrub: red.String, Progress: func(*rotation.Plan, rotation.Record) {},
 	}
 	l.twist.runner(r)
-	go func() {
-		defer close(g.ended)
-		p.status, p.err = r.Run(ctx, j)
-		l.tell("%s: %s, %s %v", self.ID, p.status.Decision.State, p.status.Decision.Why, p.err)
-	}()
-	return p
+	return r, self
 }
 
 // wait until p is over, dead or stopped at its call.

@@ -53,6 +53,8 @@ var disturbances = []disturbance{
 // Run holds a kind to all of it: each call of each act of each scenario, with each disturbance.
 func Run(t *testing.T, w World) {
 	t.Run("the instance is judged", func(t *testing.T) { checkJudges(t, w) })
+	t.Run("looking changes nothing", func(t *testing.T) { looksOnly(t, w) })
+	t.Run("each step twice", func(t *testing.T) { twice(t, w) })
 	total := 0
 	t.Run("every call", func(t *testing.T) {
 		counts := make(chan int, 10000)
