@@ -24,6 +24,8 @@ func (w *work) append(ctx context.Context, rec rotation.Record) error {
 		w.records = nil
 	}
 	w.records = append(w.records, rec)
+	ctx, cancel := w.outlast(ctx)
+	defer cancel()
 	err := w.flush(ctx)
 	if err == nil || errors.Is(err, evidence.ErrTaken) || len(w.records) == 1 {
 		return err
@@ -34,6 +36,20 @@ func (w *work) append(ctx context.Context, rec rotation.Record) error {
 		return nil
 	}
 	return err
+}
+
+// outlast is ctx for what must still be written when the process is asked to stop: what a step came to is worth
+// more than a quick end.
+func (w *work) outlast(ctx context.Context) (context.Context, context.CancelFunc) {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-w.Clock.After(grace / 2):
+			cancel()
+		case <-inner.Done():
+		}
+	})
+	return inner, func() { stop(); cancel() }
 }
 
 // flush appends what is pending, in order.
@@ -82,6 +98,8 @@ func (w *work) fill(rec rotation.Record) rotation.Record {
 
 // keep stores a step's files and names them in its record.
 func (w *work) keep(ctx context.Context, s rotation.Step, files []rotation.File, rec *rotation.Record) error {
+	ctx, cancel := w.outlast(ctx)
+	defer cancel()
 	return w.retry(ctx, func() (err error) {
 		rec.Files, err = w.Bundle.Keep(ctx, &w.plan, s, files)
 		return err

@@ -158,6 +158,9 @@ func (r *Runner) open(ctx context.Context, j Job) (*work, error) {
 	fresh := d.State == plan.RolledBack && j.Again || idle && (w.other != nil || w.plan.Digest != j.Claim.Plan.Digest)
 	switch {
 	case fresh && !j.Withdrawn:
+		if idle && w.plan.Digest == j.Claim.Plan.Digest {
+			w.former = records
+		}
 		w.plan, w.records = plan.Attempt(j.Claim.Plan, w.plan.Attempt+1), nil
 		return w, w.order(ctx)
 	case w.other != nil && !d.State.Over():

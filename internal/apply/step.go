@@ -88,7 +88,14 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 func (w *work) fail(ctx context.Context, s rotation.Step, rec rotation.Record) (left bool, err error) {
 	rec.Outcome = rotation.Failed
 	left = !s.Phase.Undone()
-	if last := w.last(s.Key, rotation.Failed); left && last != nil && last.Text == w.Scrub(rec.Text) {
+	last := w.last(s.Key, rotation.Failed)
+	if len(w.records) == 0 {
+		last = lastOf(w.former, s.Key, rotation.Failed)
+	}
+	if left && last != nil && last.Text == w.Scrub(rec.Text) {
+		if len(w.records) == 0 { // by turns, two refused rotations would claim the chain for ever
+			w.refused = last.Text
+		}
 		w.Progress(&w.plan, w.fill(rec))
 		return true, nil
 	}
@@ -224,8 +231,12 @@ func (w *work) since() time.Time {
 }
 
 func (w *work) last(key string, o rotation.Outcome) *rotation.Record {
-	for i := len(w.records) - 1; i >= 0; i-- {
-		if r := &w.records[i]; r.Step == key && r.Outcome == o {
+	return lastOf(w.records, key, o)
+}
+
+func lastOf(records []rotation.Record, key string, o rotation.Outcome) *rotation.Record {
+	for i := len(records) - 1; i >= 0; i-- {
+		if r := &records[i]; r.Step == key && r.Outcome == o {
 			return r
 		}
 	}

@@ -23,8 +23,10 @@ type work struct {
 	tail       []rotation.Record // the chain's latest attempt as found, ours or not
 	other      *rotation.Claim   // of the tail, when that is another rotation
 	superseded bool
-	takenUp    bool   // another runner began this attempt
-	held       string // why a new claim must wait
+	former     []rotation.Record // of an attempt that was refused, and that this one takes the place of
+	refused    string            // this one is refused as that one was
+	takenUp    bool              // another runner began this attempt
+	held       string            // why a new claim must wait
 	lease      lease
 	handlers   map[string]rotation.Handler
 	waits      string
@@ -37,6 +39,9 @@ func (w *work) status() Status {
 		return s
 	}
 	s.Decision = w.next()
+	if w.refused != "" {
+		s.Decision.State, s.Decision.Why = plan.Refused, w.refused
+	}
 	if s.Waits != "" && s.Decision.State == plan.Open {
 		s.Decision.State, s.Decision.Why = plan.Waiting, s.Waits
 	}
