@@ -152,9 +152,14 @@ func called(id string) string {
 	return id
 }
 
+// version is an ID as people read it, cut as they would say it; the facts hold it whole.
 func version(id string) string {
-	if id == "" {
+	const enough = 13 // of a UUID, two groups
+	switch {
+	case id == "":
 		return "no version"
+	case len(id) > enough:
+		return "version " + id[:enough] + "…"
 	}
 	return "version " + id
 }

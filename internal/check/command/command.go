@@ -70,8 +70,11 @@ func (p *Shape) judged(result rotation.Result, res child.Result, lines string) (
 		expect = []int{0}
 	}
 	took := res.Took.Round(100 * time.Millisecond)
-	if took >= 10*time.Second {
+	switch {
+	case took >= 10*time.Second:
 		took = took.Round(time.Second)
+	case took < time.Second:
+		took = res.Took.Round(time.Millisecond)
 	}
 	result.Facts = map[string]string{"exit": fmt.Sprint(res.Code), "took": took.String()}
 	ended := fmt.Sprintf("%s ended with %d after %s", shown(p.Run), res.Code, took)

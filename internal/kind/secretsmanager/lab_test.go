@@ -28,7 +28,6 @@ import (
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/sandbox/sts"
 	"github.com/rastup/rekey/internal/sandbox/wire"
-	"github.com/rastup/rekey/internal/secret"
 	"github.com/rastup/rekey/internal/staging"
 	"golang.org/x/time/rate"
 )
@@ -114,11 +113,11 @@ func (l *lab) in(region string) {
 	person, err := cloud.Open(l.t.Context(), byHand)
 	l.ok(err)
 	l.person = person.SecretsManager()
-	deps := kind.On(session, secret.Keeper{Seen: func(b []byte) {
+	deps := kind.On(session, func(b []byte) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.values = append(l.values, b)
-	}})
+	})
 	l.handler = New(deps)
 	l.labels = &staging.Labels{Client: deps.SecretsManager, Keep: deps.Keep}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/rotation"
-	"github.com/rastup/rekey/internal/secret"
 	"golang.org/x/time/rate"
 )
 
@@ -29,7 +28,7 @@ func TestTheStepsWorkAgainstMoto(t *testing.T) {
 	}
 	for _, end := range [][]string{{"decommission"}, {"restore", "discard"}} {
 		name := "app/" + end[0]
-		l := &lab{t: t, handler: New(kind.On(session, secret.Keeper{Seen: func([]byte) {}})), plan: planOf(t, Target{Secret: name, Key: "password"}, 1)}
+		l := &lab{t: t, handler: New(kind.On(session, func([]byte) {})), plan: planOf(t, Target{Secret: name, Key: "password"}, 1)}
 		l.records = []rotation.Record{{At: start, Claim: &rotation.Claim{Plan: l.plan, Actors: rotation.Actors{Operator: "ana-sec"}}}}
 		client := session.SecretsManager()
 		_, err := client.CreateSecret(rotation.WithFence(t.Context(), open{}), &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String(`{"user":"app","password":"old"}`)})
