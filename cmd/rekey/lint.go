@@ -14,12 +14,17 @@ func newLint(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lint [PATH...]",
 		Short: "Check registry, requests and configuration; every problem at file:line:col",
+		Long: `Lint reads everything people wrote and reports all problems at once. Requests that are named are held
+against the present, too: a window that has passed is a mistake in a new request, and history in an old one.`,
 		RunE: func(c *cobra.Command, paths []string) error {
 			a, err := f.app(c)
 			if err != nil {
 				return err
 			}
 			found := a.Load(paths...)
+			if len(paths) > 0 { // named: not merged yet, so that a window in the past is a mistake, not history
+				found.Append(a.Inputs.Late(a.Clock.Now()))
+			}
 			if asJSON {
 				list := found.Sorted()
 				if list == nil {

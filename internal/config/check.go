@@ -97,17 +97,11 @@ func (c *Config) Check(r *problem.Report) {
 	if len(c.Environments) == 0 {
 		r.Add("environments", "value", "name at least one", "there is no environment")
 	}
-	github := map[string]int{}
 	for i, e := range c.Environments {
 		at := fmt.Sprintf("environments[%d].", i)
 		if first := slices.IndexFunc(c.Environments, func(o Environment) bool { return o.Name == e.Name }); first < i && e.Name != "" {
 			r.Add(at+"name", "duplicate-name", "rename one of the two", "there is already an environment %s", problem.Quote(e.Name))
 		}
-		if first, twice := github[e.GitHubEnvironment]; twice && e.GitHubEnvironment != "" && c.Environments[first].Name != e.Name {
-			r.Add(at+"github_environment", "duplicate-name", "an approval for one must not open the other",
-				"%s and %s have the same GitHub Environment", c.Environments[first].Name, e.Name)
-		}
-		github[e.GitHubEnvironment] = i
 	}
 }
 
@@ -122,9 +116,6 @@ func (e *Environment) Check(r *problem.Report) {
 		r.Add("name", "name", "use a-z, 0-9 and hyphens, at most 40", "%s can't be an environment's name", problem.Quote(e.Name))
 	}
 	checkAWS(r, e.Region, e.Role)
-	if r.Has("github_environment") && (e.GitHubEnvironment == "" || len(e.GitHubEnvironment) > 255 || problem.Plain(e.GitHubEnvironment) != e.GitHubEnvironment) {
-		r.Add("github_environment", "name", "", "%s can't be a GitHub Environment's name", problem.Quote(e.GitHubEnvironment))
-	}
 }
 
 func checkAWS(r *problem.Report, region, role string) {

@@ -39,8 +39,6 @@ type Config struct {
 type Environment struct {
 	// Name in registry and requests: a-z, 0-9 and hyphens.
 	Name string `json:"name" yaml:"name" rekey:"required" jsonschema:"pattern=^[a-z0-9][a-z0-9-]*$"`
-	// GitHubEnvironment asks for the approvals. Rekey needs one of its own; an application's has other users.
-	GitHubEnvironment string `json:"github_environment,omitempty" yaml:"github_environment"`
 	// Region of AWS. Default: the standard configuration's.
 	Region string `json:"region,omitempty" yaml:"region"`
 	// Role is the ARN of the IAM role that rotates. Default: the credentials that are there.
@@ -49,8 +47,6 @@ type Environment struct {
 	Hours *Hours `json:"hours,omitempty" yaml:"hours"`
 	// Window says that a request must name a window for this environment. It is waived for reason compromise.
 	Window string `json:"window,omitempty" yaml:"window" jsonschema:"enum=required"`
-	// Severity of an incident here, such as SEV2.
-	Severity string `json:"severity,omitempty" yaml:"severity" jsonschema:"enum=SEV1,enum=SEV2,enum=SEV3,enum=SEV4,enum=SEV5"`
 }
 
 // Hours are the times of the week at which a phase may start.
