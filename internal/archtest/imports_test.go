@@ -19,7 +19,7 @@ const (
 	secrets = "./internal/secret ./internal/staging ./internal/kind/..."
 	world   = "./internal/cloud ./internal/sandbox/... ./internal/demo ./internal/app"
 	outside = "./cmd/rekey"
-	own     = "./internal/archtest ./bench"
+	own     = "./internal/archtest ./internal/e2e ./bench"
 )
 
 var rooms = []string{words, pure, inputs, spine, stores, cover, checks, media, secrets, world, outside, own}
