@@ -48,8 +48,9 @@ var (
 type gate struct {
 	lab  *lab
 	mode mode
-	at   int // the call that mode is about, from 1
-	arg  int // late, lateDead: how many calls later; storeGone: for how many store calls, 0 for ever
+	at   int   // the call that mode is about, from 1
+	site *site // whose calls they are
+	arg  int   // late, lateDead: how many calls later; storeGone: for how many store calls, 0 for ever
 
 	mu      sync.Mutex
 	calls   []string
@@ -80,12 +81,20 @@ func (g *gate) name(at int) string {
 	return g.calls[at-1]
 }
 
+// thaw holds up what runs beside a stopped call. It goes on a moment after that, so that a history is always the
+// same one.
 func (g *gate) thaw() {
 	g.mu.Lock()
 	f := g.frozen
 	g.mu.Unlock()
-	if f != nil {
+	if f == nil {
+		return
+	}
+	select {
+	case <-f:
+	default:
 		<-f
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -159,7 +168,7 @@ func (g *gate) pass(ctx context.Context, name string, changes, store bool, effec
 }
 
 func (g *gate) meddle() {
-	s := g.lab.sites[chain]
+	s := g.site
 	if g.mode == promoted {
 		s.byHand = s.Promoted()
 	} else {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,16 @@ import (
 	"github.com/rastup/rekey/internal/secret"
 	"github.com/rastup/rekey/internal/staging"
 )
+
+// TestMain keeps this machine's AWS configuration out.
+func TestMain(m *testing.M) {
+	for _, key := range []string{"AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"} {
+		_ = os.Unsetenv(key)
+	}
+	_ = os.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	_ = os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	os.Exit(m.Run())
+}
 
 func TestSecretsManager(t *testing.T) { Run(t, wholeValue) }
 

@@ -261,6 +261,7 @@ func (c clock) After(d time.Duration) <-chan time.Time {
 // start begins a run in a process of its own. It is over when g.ended is closed.
 func (l *lab) start(ctx context.Context, g *gate, j apply.Job, skew time.Duration) *process {
 	p := &process{g: g, skew: skew}
+	g.site = l.sites[j.Claim.Plan.Chain]
 	r, self := l.runner(p)
 	go func() {
 		defer close(g.ended)
