@@ -68,12 +68,13 @@ type App struct {
 	armed    sync.Map // versions whose values the redactor knows
 }
 
-// WritesPerSecond keeps a run well under what Secrets Manager grants an account (50 a second).
+// WritesPerSecond keeps a run well under what Secrets Manager grants an account (50 a second), in every second: what
+// wasn't used before isn't saved up.
 const WritesPerSecond = 40
 
 // New is an App that has read nothing yet.
 func New(w World) *App {
-	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: rate.NewLimiter(WritesPerSecond, WritesPerSecond)}
+	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: rate.NewLimiter(WritesPerSecond, 1)}
 	if a.Progress == nil {
 		a.Progress = func(*rotation.Plan, rotation.Record) {}
 	}

@@ -101,6 +101,7 @@ func newStage(t *testing.T, text map[string]string) *stage {
 	s.app = consumer.New(s.world, s.scenario.Secrets, 0)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /peek", s.peek)
+	mux.HandleFunc("GET /batch/{name}", s.promoted)
 	mux.Handle("/", s.gate.wrap(s.app.Handler()))
 	services, site := httptest.NewServer(s.gate.wrap(s.watch(s.world.Handler()))), httptest.NewServer(mux)
 	t.Cleanup(services.Close)
@@ -133,6 +134,13 @@ func (s *stage) peek(w http.ResponseWriter, _ *http.Request) {
 	of := s.world.Secret(s.scenario.Secrets["dev"])
 	for _, label := range []string{"AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"} {
 		fmt.Fprintf(w, "%s\x00", of.At(label).Text)
+	}
+}
+
+// promoted is an application that works until its secret is replaced.
+func (s *stage) promoted(w http.ResponseWriter, r *http.Request) {
+	if of := s.world.Secret("batch/" + r.PathValue("name")); of.Labels["AWSCURRENT"] != of.Versions[0].ID {
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 }
 
