@@ -14,32 +14,21 @@ import (
 
 // step asks s until it is done or failed; left means a later run takes it up.
 func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error) {
-	if s.Final && !w.has(s.Key, rotation.Begun) {
-		if err := w.append(ctx, rotation.Record{Step: s.Key, Outcome: rotation.Begun}); err != nil {
-			return false, err
-		}
+	if err := w.announce(ctx, s); err != nil {
+		return false, err
 	}
 	deadline := w.since().Add(time.Duration(s.Within))
 	missed := func() bool { return s.Within > 0 && !w.Clock.Now().Before(deadline) }
 	for try := 1; ; {
 		res, err := w.do(ctx, s)
-		if err == nil && res.Wait == "" {
-			err = w.still(ctx, s)
-		}
 		rec := rotation.Record{Step: s.Key, Outcome: rotation.Done, Text: res.Text, Facts: res.Facts}
-		var failure *rotation.Failure
-		failed := errors.As(err, &failure)
-		if len(res.Files) > 0 && !errors.Is(err, rotation.ErrNoLease) {
-			err2 := w.keep(ctx, s, res.Files, &rec)
-			if err2 != nil && !(failed && s.Phase.Undone()) {
-				return false, err2
-			}
-			if err2 != nil { // taking it back can't wait for its files
-				failure = &rotation.Failure{Msg: failure.Msg + " (its files could not be kept: " + err2.Error() + ")", Hint: failure.Hint}
-			}
+		err, lost := w.files(ctx, s, res.Files, &rec, err)
+		if lost != nil {
+			return false, lost
 		}
+		var failure *rotation.Failure
 		switch {
-		case failed:
+		case errors.As(err, &failure):
 			rec.Text, rec.Hint = failure.Msg, failure.Hint
 			return w.fail(ctx, s, rec)
 		case err != nil: // unknown outcome
@@ -83,6 +72,28 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 	}
 }
 
+// announce records that a step which can't be undone is about to act.
+func (w *work) announce(ctx context.Context, s rotation.Step) error {
+	if !s.Final || w.has(s.Key, rotation.Begun) {
+		return nil
+	}
+	return w.append(ctx, rotation.Record{Step: s.Key, Outcome: rotation.Begun})
+}
+
+// files keeps what a step made, and names it in its record. A failure that takes the rotation back can't wait for
+// that: it only says so.
+func (w *work) files(ctx context.Context, s rotation.Step, files []rotation.File, rec *rotation.Record, was error) (err, lost error) {
+	if len(files) == 0 || errors.Is(was, rotation.ErrNoLease) {
+		return was, nil
+	}
+	lost = w.keep(ctx, s, files, rec)
+	var failure *rotation.Failure
+	if lost != nil && errors.As(was, &failure) && s.Phase.Undone() {
+		return &rotation.Failure{Msg: failure.Msg + " (its files could not be kept: " + lost.Error() + ")", Hint: failure.Hint}, nil
+	}
+	return was, lost
+}
+
 // fail records a definite failure. Where that undoes nothing by itself, this run has done what it can, and the
 // same failure again isn't worth a record.
 func (w *work) fail(ctx context.Context, s rotation.Step, rec rotation.Record) (left bool, err error) {
@@ -113,9 +124,18 @@ func (w *work) fail(ctx context.Context, s rotation.Step, rec rotation.Record) (
 	return left, nil
 }
 
-// do calls the handler, with the fence its calls pass, and keeps the lease meanwhile. A run that is asked to
-// stop lets the step under way come to an answer.
+// do asks the step's handler, and when that is done, whether what it was asked about still holds.
 func (w *work) do(ctx context.Context, s rotation.Step) (rotation.Result, error) {
+	res, err := w.call(ctx, s)
+	if err == nil && res.Wait == "" {
+		err = w.still(ctx, s)
+	}
+	return res, err
+}
+
+// call calls the handler, with the fence its calls pass, and keeps the lease meanwhile. A run that is asked to
+// stop lets the step under way come to an answer.
+func (w *work) call(ctx context.Context, s rotation.Step) (rotation.Result, error) {
 	past := w.past()
 	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)

@@ -119,6 +119,10 @@ func (g *gate) pass(ctx context.Context, name string, changes, store bool, effec
 	if !hit {
 		return effect()
 	}
+	return g.disturb(ctx, changes, store, effect, refuse)
+}
+
+func (g *gate) disturb(ctx context.Context, changes, store bool, effect, refuse func() error) error {
 	switch g.mode {
 	case promoted, begun:
 		if store { // between the steps: no kind can see what happens between its own look and its call
