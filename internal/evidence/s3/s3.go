@@ -73,6 +73,7 @@ func (s *Store) Create(ctx context.Context, name string, data []byte) error {
 		Key:                       aws.String(s.prefix + name),
 		Body:                      bytes.NewReader(data),
 		IfNoneMatch:               aws.String("*"),
+		ChecksumAlgorithm:         types.ChecksumAlgorithmSha256, // for a locked object S3 wants it named
 		ChecksumSHA256:            aws.String(base64.StdEncoding.EncodeToString(sum[:])),
 		ContentType:               aws.String(contentType(name)),
 		ObjectLockMode:            s.o.Mode,
