@@ -29,7 +29,7 @@ func (l *Labels) Create(ctx context.Context, past rotation.Past, mint Mint) (rot
 	}
 	if at := s.at[Current]; at != k.old {
 		return rotation.Result{}, rotation.Failf("see who rotated it; then start again",
-			"AWSCURRENT of %q was on version %s at preflight and is on %s now", called(k.arn), k.old, version(at))
+			"AWSCURRENT of %q was on %s at preflight and is on %s now", called(k.arn), version(k.old), version(at))
 	}
 	if err := foreignPending(s, k.arn, k.token); err != nil {
 		return rotation.Result{}, err
@@ -41,11 +41,11 @@ func (l *Labels) Create(ctx context.Context, past rotation.Past, mint Mint) (rot
 			return rotation.Result{}, err
 		}
 		if attached {
-			done.Text = "stored as version " + k.token + ", AWSPENDING"
+			done.Text = "stored as " + version(k.token) + ", AWSPENDING"
 			return done, nil
 		}
 	}
-	done.Text = "found as version " + k.token + ", AWSPENDING, from a run that was cut short"
+	done.Text = "found as " + version(k.token) + ", AWSPENDING, from a run that was cut short"
 	if s.at[Pending] == k.token {
 		return done, nil
 	}
@@ -62,11 +62,11 @@ func (l *Labels) put(ctx context.Context, k kept, mint Mint) (attached bool, err
 	case err == nil:
 		return false, nil
 	case !notThere(err) && cloud.Code(err) != cloud.InvalidRequest:
-		return false, cloud.Judge(err, fmt.Sprintf("look for version %s of %q", k.token, called(k.arn)))
+		return false, cloud.Judge(err, fmt.Sprintf("look for %s of %q", version(k.token), called(k.arn)))
 	}
 	old, err := l.get(ctx, k.arn, k.old, Current)
 	if err != nil {
-		return false, cloud.Judge(err, fmt.Sprintf("read version %s of %q", k.old, called(k.arn)))
+		return false, cloud.Judge(err, fmt.Sprintf("read %s of %q", version(k.old), called(k.arn)))
 	}
 	v, err := mint(ctx, old)
 	if err != nil {
@@ -99,12 +99,12 @@ func (l *Labels) Proof(ctx context.Context, t Secret, past rotation.Past) (was, 
 	const again = 3 * time.Second
 	if is, err = l.get(ctx, k.arn, k.new, Pending); err != nil {
 		if notThere(err) { // reads lag behind; the step's deadline decides
-			return Content{}, Content{}, rotation.Result{Wait: "version " + k.new + " to become readable", Again: again}, nil
+			return Content{}, Content{}, rotation.Result{Wait: version(k.new) + " to become readable", Again: again}, nil
 		}
-		return was, is, res, cloud.Judge(err, fmt.Sprintf("read version %s of %q back", k.new, called(k.arn)))
+		return was, is, res, cloud.Judge(err, fmt.Sprintf("read %s of %q back", version(k.new), called(k.arn)))
 	}
 	if was, err = l.get(ctx, k.arn, k.old, Current); err != nil {
-		return was, is, res, cloud.Judge(err, fmt.Sprintf("read version %s of %q", k.old, called(k.arn)))
+		return was, is, res, cloud.Judge(err, fmt.Sprintf("read %s of %q", version(k.old), called(k.arn)))
 	}
 	encrypted, wait, err := l.encrypted(ctx, t, k, past)
 	if err != nil || wait != "" {
@@ -124,7 +124,7 @@ func (l *Labels) encrypted(ctx context.Context, t Secret, k kept, past rotation.
 	}
 	keys, ok := all[k.new]
 	if !ok {
-		return "", "version " + k.new + " to be listed", nil
+		return "", version(k.new) + " to be listed", nil
 	}
 	if len(keys) == 0 {
 		return "its encryption key isn't reported", "", nil
@@ -140,7 +140,7 @@ func (l *Labels) encrypted(ctx context.Context, t Secret, k kept, past rotation.
 		}
 		if !same {
 			return "", "", rotation.Failf("see who changed the secret's key since preflight",
-				"version %s of %q is encrypted with %s, not with %s", k.new, called(k.arn), key, keyName(want))
+				"%s of %q is encrypted with %s, not with %s", version(k.new), called(k.arn), key, keyName(want))
 		}
 	}
 	return "encrypted with " + keyName(want), "", nil

@@ -22,7 +22,7 @@ func (l *Labels) Decommission(ctx context.Context, past rotation.Past) (rotation
 	}
 	if at := s.at[Current]; at != k.new || at == "" {
 		return rotation.Result{}, rotation.Failf("see who moved it: while it is there, the old version stays",
-			"AWSCURRENT of %q is on %s, no longer on version %s, which this rotation promoted", called(k.arn), version(at), k.new)
+			"AWSCURRENT of %q is on %s, no longer on %s, which this rotation promoted", called(k.arn), version(at), version(k.new))
 	}
 	labels := append([]string{Previous, past.Fact(promote, factKeptBy)}, past.Inherited(promote, factKeptBy)...)
 	for _, id := range append([]string{k.old}, past.Inherited(preflight, factOld)...) {
@@ -36,7 +36,7 @@ func (l *Labels) Decommission(ctx context.Context, past rotation.Past) (rotation
 			return wait, err
 		}
 	}
-	return rotation.Result{Text: fmt.Sprintf("no label is left on version %s; Secrets Manager may still answer reads by that ID until it prunes the version", k.old)}, nil
+	return rotation.Result{Text: fmt.Sprintf("no label is left on %s; Secrets Manager may still answer reads by that ID until it prunes the version", version(k.old))}, nil
 }
 
 // Discard takes the labels off the new version. When create never came to record it, it is looked for, and
@@ -57,7 +57,7 @@ func (l *Labels) Discard(ctx context.Context, past rotation.Past) (rotation.Resu
 		return orphan(s, k, past), nil
 	}
 	if s.at[Current] == k.new {
-		return rotation.Result{}, rotation.Failf("restore the old version first", "version %s of %q is the live one", k.new, called(k.arn))
+		return rotation.Result{}, rotation.Failf("restore the old version first", "%s of %q is the live one", version(k.new), called(k.arn))
 	}
 	if err := l.strip(ctx, k.arn, k.new, []string{Pending, Previous}); err != nil {
 		return rotation.Result{}, err
@@ -65,7 +65,7 @@ func (l *Labels) Discard(ctx context.Context, past rotation.Past) (rotation.Resu
 	if wait, err := l.bare(ctx, k.arn, k.new); wait.Wait != "" || err != nil {
 		return wait, err
 	}
-	return rotation.Result{Text: "no label is left on version " + k.new}, nil
+	return rotation.Result{Text: "no label is left on " + version(k.new)}, nil
 }
 
 // orphan is a version that create stored and nobody recorded. A version without labels needs nothing done.
@@ -86,5 +86,5 @@ func (l *Labels) bare(ctx context.Context, name, id string) (rotation.Result, er
 	if err != nil || len(s.on(id)) == 0 {
 		return rotation.Result{}, err
 	}
-	return rotation.Result{Wait: fmt.Sprintf("Secrets Manager to show version %s without labels", id), Again: 3 * time.Second}, nil
+	return rotation.Result{Wait: fmt.Sprintf("Secrets Manager to show %s without labels", version(id)), Again: 3 * time.Second}, nil
 }

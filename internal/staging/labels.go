@@ -97,7 +97,7 @@ func (l *Labels) move(ctx context.Context, name, label, from, to string) error {
 	}
 	doing := fmt.Sprintf("move %s of %q", label, called(name))
 	if to == "" {
-		doing = fmt.Sprintf("remove %s from version %s of %q", label, from, called(name))
+		doing = fmt.Sprintf("remove %s from %s of %q", label, version(from), called(name))
 	}
 	if !slices.Contains([]string{cloud.InvalidParameter, cloud.InvalidRequest, cloud.NotFound}, cloud.Code(err)) {
 		return cloud.Judge(err, doing)
@@ -130,7 +130,7 @@ func (l *Labels) strip(ctx context.Context, name, id string, ours []string) erro
 	for _, label := range labels {
 		if !slices.Contains(ours, label) {
 			return rotation.Failf(fmt.Sprintf("ask who set %s, and remove it there when nobody reads by it any more", label),
-				"version %s of %q also carries %s, which is not of this rotation: somebody may still read by it", id, called(name), label)
+				"%s of %q also carries %s, which is not of this rotation: somebody may still read by it", version(id), called(name), label)
 		}
 	}
 	if len(labels) == 0 && slices.Contains(ours, Pending) {

@@ -44,7 +44,7 @@ func (l *Labels) Preflight(ctx context.Context, t Secret, past rotation.Past) (r
 	if err != nil {
 		return rotation.Result{}, Content{}, err
 	}
-	text := fmt.Sprintf("current version %s, %s, encrypted with %s; %s", old.Version,
+	text := fmt.Sprintf("current %s, %s, encrypted with %s; %s", version(old.Version),
 		count(len(s.VersionIdsToStages), "labelled version"), keyName(aws.ToString(s.KmsKeyId)), allowed)
 	return rotation.Result{Facts: found(s), Text: text}, old, nil
 }

@@ -50,12 +50,12 @@ func (l *Labels) Promote(ctx context.Context, past rotation.Past) (rotation.Resu
 		return rotation.Result{}, err
 	}
 	return rotation.Result{Facts: map[string]string{factKeptBy: k.label},
-		Text: fmt.Sprintf("AWSCURRENT on version %s; version %s kept by %s", k.new, k.old, k.label)}, nil
+		Text: fmt.Sprintf("AWSCURRENT on %s; %s kept by %s", version(k.new), version(k.old), k.label)}, nil
 }
 
 func astray(k kept, at string) error {
 	return rotation.Failf("see who moved it, and to what; nothing was changed by this step",
-		"AWSCURRENT of %q is on %s, neither the old version %s nor the new one %s", called(k.arn), version(at), k.old, k.new)
+		"AWSCURRENT of %q is on %s, neither the old %s nor the new one %s", called(k.arn), version(at), version(k.old), version(k.new))
 }
 
 // Restore puts back what Promote changed, as far as it got: AWSCURRENT and AWSPREVIOUS, the tags, and at last
@@ -82,7 +82,7 @@ func (l *Labels) Restore(ctx context.Context, past rotation.Past) (rotation.Resu
 		if s, err = l.look(ctx, k.arn); err != nil {
 			return rotation.Result{}, err
 		}
-		text = fmt.Sprintf("AWSCURRENT on version %s again", k.old)
+		text = fmt.Sprintf("AWSCURRENT on %s again", version(k.old))
 	}
 	if was := past.Fact(preflight, factPrevious); was != "" && s.at[Previous] == k.new && k.new != "" {
 		if err := l.move(ctx, k.arn, Previous, k.new, was); err != nil {
