@@ -159,6 +159,7 @@ func TestNext(t *testing.T) {
 		{"window passed, never begun", withWindow, "-", window.To, "missed"},
 		{"window passed before promote, which may have begun: taken back", withWindow, created, window.To, "open restore"},
 		{"window passed after promote: goes on", withWindow, created + "promote", window.To, "open validate/health"},
+		{"window closed by the last runner's clock, not by this one's", withWindow, created + "restore", window.From, "open after-restore/health"},
 		{"never began in time", nil, "-", day.Add(721 * time.Hour), "missed"},
 		{"refused for too long", nil, "preflight:failed", day.Add(721 * time.Hour), "missed"},
 		{"begun in time goes on for ever", nil, validated, day.Add(721 * time.Hour), "open decommission"},
