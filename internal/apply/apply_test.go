@@ -25,6 +25,7 @@ type house struct {
 	store   *folder.Store
 	steps   map[string]func(context.Context, rotation.Past) (rotation.Result, error) // by name; none: done
 	asked   []string                                                                 // names of the steps asked
+	refuses string                                                                   // name of a step that says no before it changes anything
 	n       int
 	change  func(*plan.Input)
 	patient time.Duration
@@ -108,6 +109,14 @@ func (h *house) runner() *apply.Runner {
 	for _, s := range recipe {
 		handler[s.Name] = func(ctx context.Context, st rotation.Step, past rotation.Past) (rotation.Result, error) {
 			h.asked = append(h.asked, st.Name)
+			if h.refuses == st.Name {
+				return rotation.Result{}, rotation.Failf("", "not yet")
+			}
+			if st.Final { // as the transport does before a call that changes something
+				if err := rotation.FenceOf(ctx).Pass(time.Minute); err != nil {
+					return rotation.Result{}, err
+				}
+			}
 			if f := h.steps[s.Name]; f != nil {
 				return f(ctx, past)
 			}
@@ -390,6 +399,18 @@ func TestRolledBackIsOverUntilAPersonStartsItAgain(t *testing.T) {
 		if n := strings.Count(h.chain("dev"), "claimed"); n != 1 {
 			t.Error(h.chain("dev"))
 		}
+	})
+}
+
+func TestARefusalBeforeAnythingWasChangedLeavesTheWayBackOpen(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		j := h.jobs(name, nil)["dev"]
+		h.run(j, plan.Deferred)
+		time.Sleep(48 * time.Hour)
+		h.refuses = "decommission"
+		h.run(j, plan.Stuck)
+		j.RollBack = "kim"
+		h.run(j, plan.RolledBack)
 	})
 }
 

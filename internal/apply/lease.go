@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -60,4 +61,34 @@ func (l *lease) quietAt() time.Time {
 		return time.Time{}
 	}
 	return l.lost.Add(Quiet)
+}
+
+// final is the fence of a step that can't be undone: before the first call that changes something leaves, it is
+// on record that the step began. A step that found nothing to do, or a reason not to, has not begun.
+type final struct {
+	*lease
+	ctx   context.Context // of the step
+	begin chan<- chan error
+
+	mu    sync.Mutex
+	begun bool
+}
+
+// Pass is rotation.Fence.
+func (f *final) Pass(limit time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.begun {
+		answer := make(chan error, 1)
+		select {
+		case f.begin <- answer:
+		case <-f.ctx.Done():
+			return context.Cause(f.ctx)
+		}
+		if err := <-answer; err != nil {
+			return fmt.Errorf("%w: that it begins isn't on record: %w", rotation.ErrNoLease, err)
+		}
+		f.begun = true
+	}
+	return f.lease.Pass(limit)
 }

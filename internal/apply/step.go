@@ -14,9 +14,6 @@ import (
 
 // step asks s until it is done or failed; left means a later run takes it up.
 func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error) {
-	if err := w.announce(ctx, s); err != nil {
-		return false, err
-	}
 	deadline := w.since().Add(time.Duration(s.Within))
 	missed := func() bool { return s.Within > 0 && !w.Clock.Now().Before(deadline) }
 	for try := 1; ; {
@@ -70,14 +67,6 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 			return false, err
 		}
 	}
-}
-
-// announce records that a step which can't be undone is about to act.
-func (w *work) announce(ctx context.Context, s rotation.Step) error {
-	if !s.Final || w.has(s.Key, rotation.Begun) {
-		return nil
-	}
-	return w.append(ctx, rotation.Record{Step: s.Key, Outcome: rotation.Begun})
 }
 
 // files keeps what a step made, and names it in its record. A failure that takes the rotation back can't wait for
@@ -139,7 +128,11 @@ func (w *work) call(ctx context.Context, s rotation.Step) (rotation.Result, erro
 	past := w.past()
 	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	if !s.Looks {
+	begin := make(chan chan error)
+	switch {
+	case s.Final && !w.has(s.Key, rotation.Begun):
+		inner = rotation.WithFence(inner, &final{lease: &w.lease, begin: begin, ctx: inner})
+	case !s.Looks:
 		inner = rotation.WithFence(inner, &w.lease)
 	}
 	type answer struct {
@@ -159,6 +152,8 @@ func (w *work) call(ctx context.Context, s rotation.Step) (rotation.Result, erro
 				return a.res, fmt.Errorf("%w: %w", cause, a.err)
 			}
 			return a.res, a.err
+		case begun := <-begin:
+			begun <- w.append(inner, rotation.Record{Step: s.Key, Outcome: rotation.Begun})
 		case <-stop:
 			stop, last = nil, w.Clock.After(grace)
 		case <-last:
