@@ -2,126 +2,162 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
-	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/rastup/rekey/internal/sandbox"
 )
 
-// A contender is one way to rotate; its command runs in a folder that holds the inputs.
-type contender struct {
-	name    string
-	command []string
+const (
+	region = "us-east-1"
+	bucket = "rekey-evidence"
+	group  = "/rekey/audit"
+)
+
+// A world is a kind of emulator. serve makes a fresh one with these secrets, the bucket and the log group.
+type world struct {
+	name  string
+	serve func(secrets []string) (http.Handler, error)
+	delay time.Duration // of each answer
 }
 
-func contenders(rekey string) []contender {
-	all := []contender{{"rekey apply", []string{rekey, "apply", "--environment", "dev", "--actor", "kim", request}}}
-	here, _ := filepath.Abs("bench")
-	if _, err := exec.LookPath("aws"); err == nil {
-		all = append(all, contender{"AWS CLI", []string{filepath.Join(here, "runbook.sh")}})
-	}
-	if exec.Command("python3", "-c", "import boto3").Run() == nil {
-		all = append(all, contender{"boto3", []string{"python3", filepath.Join(here, "runbook.py")}})
-	}
-	return all
-}
+// value is what each secret begins with.
+const value = `{"engine": "postgres", "username": "app", "password": "the first one"}`
 
-type measurement struct {
-	took         time.Duration
-	calls, chain int
-}
+// A running clock: the sandbox's own stands still.
+type running struct{}
 
-// A span is one call, as the server saw it.
-type span struct{ from, to time.Time }
+func (running) Now() time.Time { return time.Now().UTC() }
 
-// measure runs c once in a world of its own.
-func measure(c contender) (measurement, error) {
-	w := sandbox.New(sandbox.NewClock(time.Now().UTC()))
+func serveSandbox(secrets []string) (http.Handler, error) {
+	w := sandbox.New(running{})
 	s, err := sandbox.Seed(w)
 	if err != nil {
-		return measurement{}, err
+		return nil, err
 	}
 	w.Allow(s.Principal, "*", "*")
-	var mu sync.Mutex
-	var spans []span
-	handler := w.Handler()
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		from := time.Now()
-		handler.ServeHTTP(rw, r)
-		mu.Lock()
-		defer mu.Unlock()
-		spans = append(spans, span{from, time.Now()})
-	}))
-	defer server.Close()
-
-	dir, err := os.MkdirTemp("", "rekey-bench-inputs")
-	if err != nil {
-		return measurement{}, err
-	}
-	defer os.RemoveAll(dir)
-	if err := writeInputs(dir, s); err != nil {
-		return measurement{}, err
-	}
-	cmd := exec.Command(c.command[0], c.command[1:]...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+server.URL, "AWS_REGION="+s.Region, "AWS_DEFAULT_REGION="+s.Region,
-		"AWS_ACCESS_KEY_ID="+sandbox.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+sandbox.SecretAccessKey, "AWS_PAGER=",
-		"SECRET="+s.Secrets["dev"], "BUCKET="+s.Bucket, "LOG_GROUP="+s.LogGroup)
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	before := w.Secret(s.Secrets["dev"])
-	begun := time.Now()
-	err = cmd.Run()
-	took := time.Since(begun)
-	if err != nil {
-		return measurement{}, fmt.Errorf("%w\n%s", err, &output)
-	}
-	if after := w.Secret(s.Secrets["dev"]); fmt.Sprint(after) == fmt.Sprint(before) {
-		return measurement{}, fmt.Errorf("ended well without rotating anything\n%s", &output)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	return measurement{took, len(spans), longest(spans)}, nil
-}
-
-// longest is how many calls must have followed one another: the most that don't overlap.
-func longest(spans []span) int {
-	slices.SortFunc(spans, func(a, b span) int { return a.to.Compare(b.to) })
-	n, end := 0, time.Time{}
-	for _, s := range spans {
-		if s.from.After(end) {
-			n, end = n+1, s.to
+	for _, name := range secrets {
+		if _, err := w.PutByHand(name, value); err != nil {
+			return nil, err
 		}
 	}
-	return n
+	return w.Handler(), nil
 }
 
-const request = "rotations/2026/11/2026-11-23-app-database.yaml"
-
-func writeInputs(dir string, s sandbox.Scenario) error {
-	for name, text := range map[string]string{
-		request: "secret: app/database\nticket: SEC-7\nreason: scheduled\nenvironments: [dev]\n",
-		".github/rekey.yml": fmt.Sprintf("environments:\n  - {name: dev, region: %s}\nevidence:\n  store: s3://%s\n  region: %s\n"+
-			"  lock: {mode: COMPLIANCE, retain: 7y}\n  log_group: %s\npolicy:\n  ticket: 'SEC-\\d+'\n  retain: 48h\n",
-			s.Region, s.Bucket, s.Region, s.LogGroup),
-		"ops/config/registry.md": fmt.Sprintf("| Secret | Kind | Owner | Interval | Last rotated |\n|---|---|---|---|---|\n"+
-			"| `app/database` | secretsmanager | @rastup/platform | 90 days | 2026-08-18 |\n\n## `app/database`\n\n```yaml\n"+
-			"dev:\n  target: {secret: %s, key: password, generate: {length: 32}}\n```\n", s.Secrets["dev"]),
-	} {
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+// startMoto starts moto where it is installed; serve is nil where it isn't. Each world is moto, reset.
+func startMoto() (serve func([]string) (http.Handler, error), stop func(), err error) {
+	if exec.Command("moto_server", "--help").Run() != nil {
+		fmt.Fprintln(os.Stderr, "moto_server isn't installed: left out")
+		return nil, func() {}, nil
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	_ = l.Close()
+	cmd := exec.Command("moto_server", "-H", "127.0.0.1", "-p", port)
+	if err := cmd.Start(); err != nil {
+		return nil, nil, fmt.Errorf("start moto_server: %w", err)
+	}
+	stop = func() { _, _ = cmd.Process.Kill(), cmd.Wait() }
+	at := &url.URL{Scheme: "http", Host: "127.0.0.1:" + port}
+	reset := func() error {
+		res, err := http.Post(at.String()+"/moto-api/reset", "", nil)
+		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return res.Body.Close()
+	}
+	for try := 0; ; try++ {
+		if err := reset(); err == nil {
+			break
+		} else if try == 100 {
+			stop()
+			return nil, nil, fmt.Errorf("moto_server doesn't answer: %w", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(at)
+	return func(secrets []string) (http.Handler, error) {
+		if err := reset(); err != nil {
+			return nil, err
+		}
+		return proxy, furnish(at.String(), secrets)
+	}, stop, nil
+}
+
+func configuration(endpoint string) aws.Config {
+	return aws.Config{Region: region, BaseEndpoint: &endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")}
+}
+
+func furnish(endpoint string, secrets []string) error {
+	ctx, cfg := context.Background(), configuration(endpoint)
+	buckets := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+	if _, err := buckets.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket), ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+		return err
+	}
+	if _, err := cloudwatchlogs.NewFromConfig(cfg).CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: aws.String(group)}); err != nil {
+		return err
+	}
+	sm := secretsmanager.NewFromConfig(cfg)
+	for _, name := range secrets {
+		if _, err := sm.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String(value)}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// current is the version of each secret that AWSCURRENT is on.
+func current(endpoint string, secrets []string) (versions []string, err error) {
+	sm := secretsmanager.NewFromConfig(configuration(endpoint))
+	for _, name := range secrets {
+		out, err := sm.GetSecretValue(context.Background(), &secretsmanager.GetSecretValueInput{SecretId: &name, VersionStage: aws.String("AWSCURRENT")})
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		if aws.ToString(out.SecretString) == "" {
+			return nil, fmt.Errorf("%s is empty", name)
+		}
+		versions = append(versions, aws.ToString(out.VersionId))
+	}
+	return versions, nil
+}
+
+// open serves h behind a record of its calls, and an application that is well.
+func open(h http.Handler, delay time.Duration) (services, health *httptest.Server, r *recorder) {
+	r = &recorder{}
+	services = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
+		body, err := io.ReadAll(in.Body)
+		if err != nil {
+			http.Error(out, "", http.StatusBadRequest)
+			return
+		}
+		in.Body = io.NopCloser(bytes.NewReader(body))
+		from := time.Now()
+		time.Sleep(delay)
+		h.ServeHTTP(out, in)
+		r.add(in, body, from, time.Now())
+	}))
+	health = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(out, `{"status":"ok"}`+"\n")
+	}))
+	return services, health, r
 }
