@@ -125,6 +125,9 @@ func (a *App) open(ctx context.Context, name string, o cloud.Options) (*cloud.Se
 	o.SessionName, o.SourceIdentity = "rekey-"+a.Actor, ""
 	s, err := cloud.Open(ctx, o)
 	if err == nil {
+		err = s.Ready(ctx)
+	}
+	if err == nil {
 		a.sessions[name] = s
 	}
 	return s, err
