@@ -13,6 +13,7 @@ import (
 
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/apply"
+	"github.com/rastup/rekey/internal/evidence"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
@@ -125,5 +126,5 @@ func failed(results []app.Result, o app.Options) bool {
 
 func isBusy(err error) bool {
 	var busy *apply.Busy
-	return errors.As(err, &busy)
+	return errors.As(err, &busy) || errors.Is(err, evidence.ErrTaken)
 }

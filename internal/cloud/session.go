@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -19,7 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+	"github.com/rastup/rekey/internal/rotation"
 	"golang.org/x/time/rate"
 )
 
@@ -140,6 +143,22 @@ func sessionName(s string) string {
 		s += "-"
 	}
 	return s[:min(len(s), 64)]
+}
+
+// Ready fetches the credentials, so that a person who isn't logged in hears of that and not of a call that needed
+// them.
+func (s *Session) Ready(ctx context.Context) error {
+	if s.cfg.Credentials == nil {
+		return nil
+	}
+	_, err := s.cfg.Credentials.Retrieve(ctx)
+	var op *smithy.OperationError
+	for cause := err; errors.As(cause, &op); cause = op.Err {
+		if op.ServiceID == "ec2imds" { // the standard configuration asks there last, when nothing else has any
+			return rotation.Failf("log in (aws sso login), name a profile (AWS_PROFILE), or give the job its role", "there are no AWS credentials")
+		}
+	}
+	return Judge(err, "get AWS credentials")
 }
 
 // Region is where the session's calls go.

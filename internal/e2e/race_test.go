@@ -37,6 +37,9 @@ func TestOfSeveralRunnersAtOnceOneRotates(t *testing.T) {
 			}
 		}
 		of := s.secret()
+		if testing.Verbose() {
+			t.Log(said)
+		}
 		if validated != 1 || of.Versions != 2 || of.Labels["AWSCURRENT"] == s.first || of.Labels["AWSPREVIOUS"] != s.first {
 			t.Errorf("%d of them validated, labels %v, %d versions\n%s", validated, of.Labels, of.Versions, said)
 		}

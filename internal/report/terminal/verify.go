@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,10 @@ func (p *page) chain(c evidence.ChainReport) {
 	p.para(p.paint(col, mark), 2, bold, fmt.Sprintf("%s: %s, %s, %s", c.Head.Chain, report.Count(c.Records, "record"),
 		report.Count(len(c.Rotations), "rotation"), report.Count(c.Files, "file")))
 	p.para("  ", 2, "", fmt.Sprintf("head %s at %d", c.Head.Digest, c.Head.Seq))
-	for _, a := range c.Confirmed {
+	for i, a := range c.Confirmed {
+		if slices.ContainsFunc(c.Confirmed[i+1:], func(later evidence.Confirmation) bool { return later.By == a.By }) {
+			continue // the log stream knows every record: its last one says it all
+		}
 		p.para("  ", 2, "", fmt.Sprintf("confirmed up to %d by %s", a.Seq, a.By))
 	}
 	if len(c.Loose) > 0 {
