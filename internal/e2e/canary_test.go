@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -264,4 +265,30 @@ func (s *stage) watch(h http.Handler) http.Handler {
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(rec.Body.Bytes())
 	})
+}
+
+// TestAParentThatIsntSealedIsSeenThrough holds that the smoke test would have found the program's variables: a shell
+// doesn't hide its own.
+func TestAParentThatIsntSealedIsSeenThrough(t *testing.T) {
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
+		t.Skip("only Linux shows a process's variables in /proc")
+	}
+	t.Parallel()
+	n := newNosyStage(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("sh", "-c", `E2E_SMOKE="$1" E2E_NOSY="$2" AWS_SECRET_ACCESS_KEY= "$0" --mode smoke; true`, self, n.site, n.saw)
+	c.Env = n.env
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	saw, err := os.ReadFile(n.saw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := n.search.found(string(saw)); len(found) == 0 || !strings.Contains(found[0], "the process's key") {
+		t.Errorf("found %q", found)
+	}
 }
