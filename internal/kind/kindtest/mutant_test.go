@@ -84,7 +84,7 @@ func hunt(t *testing.T, m mutant) (by []string) {
 	}
 	for _, d := range disturbances {
 		for _, sc := range scenarios {
-			if _, bad := each(t, wholeValue, m.twist, sc, 0, d, 7); bad != nil && (d.with == nil || sc.acts[0].rival) {
+			if _, bad := each(t, wholeValue, m.twist, sc, 0, d, 13); bad != nil && (d.with == nil || sc.acts[0].rival) {
 				by = append(by, d.String())
 				break
 			}
