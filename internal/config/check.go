@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rastup/rekey/internal/problem"
@@ -74,11 +75,11 @@ func (c *Config) readChecks(checks map[string]func() any, l *problem.List) {
 }
 
 var (
-	environmentName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
-	regionName      = regexp.MustCompile(`^[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}$`)
-	roleARN         = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]{1,512}$`)
-	bucketName      = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	logGroupName    = regexp.MustCompile(`^[\w/.#-]{1,512}$`)
+	environmentName = lazy(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+	regionName      = lazy(`^[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}$`)
+	roleARN         = lazy(`^arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]{1,512}$`)
+	bucketName      = lazy(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	logGroupName    = lazy(`^[\w/.#-]{1,512}$`)
 )
 
 // Check is what the fields' types can't say; see problem.Checker.
@@ -112,24 +113,24 @@ func relative(p string) bool {
 
 // Check is what the fields' types can't say; see problem.Checker.
 func (e *Environment) Check(r *problem.Report) {
-	if !environmentName.MatchString(e.Name) {
+	if !environmentName().MatchString(e.Name) {
 		r.Add("name", "name", "use a-z, 0-9 and hyphens, at most 40", "%s can't be an environment's name", problem.Quote(e.Name))
 	}
 	checkAWS(r, e.Region, e.Role)
 }
 
 func checkAWS(r *problem.Report, region, role string) {
-	if r.Has("region") && !regionName.MatchString(region) {
+	if r.Has("region") && !regionName().MatchString(region) {
 		r.Add("region", "value", "write it like us-east-1", "%s isn't an AWS region", problem.Quote(region))
 	}
-	if r.Has("role") && !roleARN.MatchString(role) {
+	if r.Has("role") && !roleARN().MatchString(role) {
 		r.Add("role", "value", "write it like arn:aws:iam::111111111111:role/rekey-dev", "%s isn't the ARN of an IAM role", problem.Quote(role))
 	}
 }
 
 // Account is the AWS account of the environment's role, "" when it isn't known.
 func (e *Environment) Account() string {
-	if m := roleARN.FindStringSubmatch(e.Role); m != nil {
+	if m := roleARN().FindStringSubmatch(e.Role); m != nil {
 		return m[1]
 	}
 	return ""
@@ -151,7 +152,7 @@ func (e *Evidence) Check(r *problem.Report) {
 	dir, isFile := e.Dir()
 	const hint = "write s3://BUCKET, s3://BUCKET/PREFIX or file://DIR"
 	switch {
-	case !isS3 && !isFile, isS3 && !bucketName.MatchString(bucket), isFile && dir == "",
+	case !isS3 && !isFile, isS3 && !bucketName().MatchString(bucket), isFile && dir == "",
 		isS3 && prefix != "" && !relative(prefix), problem.Plain(e.Store) != e.Store, strings.ContainsAny(e.Store, "?#*\\"):
 		r.Add("store", "value", hint, "%s isn't an evidence store", problem.Quote(e.Store))
 	case isS3 && e.Lock == nil:
@@ -165,7 +166,7 @@ func (e *Evidence) Check(r *problem.Report) {
 	if isS3 {
 		checkAWS(r, e.Region, e.Role)
 	}
-	if r.Has("log_group") && !logGroupName.MatchString(e.LogGroup) {
+	if r.Has("log_group") && !logGroupName().MatchString(e.LogGroup) {
 		r.Add("log_group", "value", "write it like /rekey/audit", "%s isn't a log group's name", problem.Quote(e.LogGroup))
 	}
 }
@@ -179,4 +180,9 @@ func (p *Policy) Check(r *problem.Report) {
 	if p.Retain > 0 && p.RetainLeast > p.Retain {
 		r.Add("retain", "value", "make them equal, or retain longer", "retain is shorter than retain_least")
 	}
+}
+
+// lazy compiles on first use: these take longer than all else that a command does before it begins.
+func lazy(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/rastup/rekey/internal/problem"
@@ -23,7 +22,7 @@ type written struct {
 	fields problem.Fields
 }
 
-var useName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+var useName = lazy(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
 // ReadUse reads `http: {...}` with an optional `name`, and into more what the keys in more name. what is "check" or
 // "consumer". shapes makes fresh shapes to decode into.
@@ -64,7 +63,7 @@ func ReadUse(n *problem.Node, what string, shapes map[string]func() any, more ma
 
 func (w *written) name(f problem.Field, l *problem.List) {
 	var name problem.Text
-	if f.Value.Decode(&name, l) && !useName.MatchString(name.Value) {
+	if f.Value.Decode(&name, l) && !useName().MatchString(name.Value) {
 		l.Add(name.Pos, "name", "use a-z, 0-9 and hyphens, at most 40", "%s can't be a name", problem.Quote(name.Value))
 	}
 	w.use.Name = name.Value

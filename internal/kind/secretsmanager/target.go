@@ -12,6 +12,7 @@ package secretsmanager
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/secret/spec"
@@ -41,7 +42,7 @@ func (t *Target) Identity() string {
 
 var (
 	suffix   = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
-	nameForm = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	nameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`) })
 	arnForm  = regexp.MustCompile(`^arn:[\w-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+$`)
 )
 
@@ -51,7 +52,7 @@ func (t *Target) Check(r *problem.Report) {
 	case t.Secret == "":
 	case strings.HasPrefix(t.Secret, "arn:") && !arnForm.MatchString(t.Secret):
 		r.Add("secret", "secret-name", "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX", "%s is no ARN of a secret", problem.Quote(t.Secret))
-	case !strings.HasPrefix(t.Secret, "arn:") && !nameForm.MatchString(t.Secret):
+	case !strings.HasPrefix(t.Secret, "arn:") && !nameForm().MatchString(t.Secret):
 		r.Add("secret", "secret-name", "letters, digits and /_+=.@- are allowed, 512 characters at most", "%s is no name of a secret", problem.Quote(t.Secret))
 	}
 	for _, p := range t.Generate.Problems() {

@@ -3,12 +3,13 @@ package secretsmanager
 import (
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+var validName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`) })
 
 type named struct {
 	ARN, Name string
@@ -31,7 +32,7 @@ func (s *Service) createSecret(r *wire.Request) (any, error) {
 	if err := r.May("secretsmanager:CreateSecret", (&secret{place: r.Place, name: in.Name, suffix: "??????"}).arn(r.Region)); err != nil {
 		return nil, err
 	}
-	if !validName.MatchString(in.Name) {
+	if !validName().MatchString(in.Name) {
 		return nil, wire.Refuse("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
 	}
 	if len(in.AddReplicaRegions) > 0 {

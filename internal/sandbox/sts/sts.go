@@ -82,13 +82,13 @@ func (s *Service) Serve(r *wire.Request) (any, error) {
 	return nil, wire.Refuse("InvalidAction", "Could not find operation %s for version 2011-06-15", r.Operation)
 }
 
-var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+var sessionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{2,64}$`) })
 
 func (s *Service) assumeRole(r *wire.Request) (any, error) {
 	q := r.Query
 	arn, name, source := q.Get("RoleArn"), q.Get("RoleSessionName"), q.Get("SourceIdentity")
 	for at, value := range map[string]string{"roleSessionName": name, "sourceIdentity": source} {
-		if !sessionName.MatchString(value) && (value != "" || at == "roleSessionName") {
+		if !sessionName().MatchString(value) && (value != "" || at == "roleSessionName") {
 			return nil, wire.Refuse("ValidationError", `1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*`, value, at)
 		}
 	}
