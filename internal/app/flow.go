@@ -170,6 +170,9 @@ func (a *App) Apply(ctx context.Context, tasks []Task, o Options) ([]Result, err
 			}
 		}
 	}
+	if len(results) > 0 {
+		a.acquaint(ctx, o.Environment)
+	}
 	var g errgroup.Group
 	g.SetLimit(AtOnce)
 	for i := range results {
@@ -180,6 +183,24 @@ func (a *App) Apply(ctx context.Context, tasks []Task, o Options) ([]Result, err
 	}
 	_ = g.Wait() // each result has its own error
 	return results, nil
+}
+
+// acquaint asks at the same time for what all tasks need once: which store this is, and who we are. What goes
+// wrong comes up again where it is needed.
+func (a *App) acquaint(ctx context.Context, environment string) {
+	var g errgroup.Group
+	g.Go(func() error {
+		_, err := a.journal.Marker(ctx)
+		return err
+	})
+	g.Go(func() error {
+		s, err := a.session(ctx, environment)
+		if err == nil {
+			_, err = s.Identity(ctx)
+		}
+		return err
+	})
+	_ = g.Wait()
 }
 
 func (a *App) carry(ctx context.Context, runner *apply.Runner, r *Result, o Options) {
@@ -259,14 +280,15 @@ func (a *App) project(ctx context.Context, runner *apply.Runner, r *Result) erro
 	if errors.Is(r.Err, evidence.ErrTaken) { // another runner's now
 		return nil
 	}
-	err := bundle.Write(ctx, a.bundle, r.Status)
-	if copier, err2 := a.logs(ctx); err2 != nil {
-		err = errors.Join(err, err2)
-	} else if copier != nil {
-		if err2 := copier.Copy(ctx, r.Status.Chain); err2 != nil { // the journal has it; the next run copies what lacks
-			a.warnf("copy of %s to the log group: %v", r.Status.Plan.Chain, err2)
+	written := make(chan error, 1)
+	go func() { written <- bundle.Write(ctx, a.bundle, r.Status) }() // beside the copy: both only read the chain
+	copier, err := a.logs(ctx)
+	if copier != nil {
+		if err := copier.Copy(ctx, r.Status.Chain); err != nil { // the journal has it; the next run copies what lacks
+			a.warnf("copy of %s to the log group: %v", r.Status.Plan.Chain, err)
 		}
 	}
+	err = errors.Join(<-written, err)
 	if !r.Status.Decision.State.Over() {
 		return err
 	}
