@@ -44,6 +44,7 @@ func contenders(rekey string) []contender {
 type measurement struct {
 	took                 time.Duration
 	calls, chain, writes int
+	all                  []call
 }
 
 // secretsOf are names of secrets that a record of calls can be told apart by.
@@ -86,8 +87,8 @@ func measure(w world, c contender, n int) (m measurement, err error) {
 	if m.took, err = process(c.command, dir, env); err != nil {
 		return m, err
 	}
-	all := calls.take()
-	m.calls, m.chain, m.writes = len(all), critical(all), busiest(all)
+	m.all = calls.take()
+	m.calls, m.chain, m.writes = len(m.all), critical(m.all), busiest(m.all)
 	after, err := current(services.URL, secrets)
 	for i := range after {
 		if after[i] == before[i] {

@@ -19,14 +19,15 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 5, "runs of each, in turns; medians are shown")
 	many := flag.Int("many", 100, "secrets of the large run")
+	calls := flag.Bool("calls", false, "only list the calls of one rotation by rekey, with each answer 20 ms later")
 	flag.Parse()
-	if err := run(*rounds, *many); err != nil {
+	if err := run(*rounds, *many, *calls); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds, many int) error {
+func run(rounds, many int, calls bool) error {
 	dir, err := os.MkdirTemp("", "rekey-bench")
 	if err != nil {
 		return err
@@ -39,6 +40,12 @@ func run(rounds, many int) error {
 		return fmt.Errorf("build rekey: %w", err)
 	}
 	worlds := []world{{name: "sandbox", serve: serveSandbox}, {name: "sandbox, each answer 20 ms later", serve: serveSandbox, delay: 20 * time.Millisecond}}
+	all := contenders(binary)
+	if calls {
+		m, err := measure(worlds[1], all[0], 1)
+		show(m.all)
+		return err
+	}
 	serve, stop, err := startMoto()
 	if err != nil {
 		return err
@@ -47,7 +54,6 @@ func run(rounds, many int) error {
 	if serve != nil {
 		worlds = append(worlds, world{name: "moto", serve: serve})
 	}
-	all := contenders(binary)
 	fmt.Println("| one rotation | against | median | times rekey's | calls | one after another |")
 	fmt.Println("|---|---|---:|---:|---:|---:|")
 	for _, w := range worlds {

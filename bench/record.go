@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +23,7 @@ type recorder struct {
 // A call is one request, as the server saw it.
 type call struct {
 	secret   string // whose rotation it belongs to; "" all of them
+	name     string // "secretsmanager.PutSecretValue", "PUT /bucket/key"
 	write    bool   // changes something in Secrets Manager
 	from, to time.Time
 }
@@ -28,7 +32,11 @@ type call struct {
 var named = regexp.MustCompile(`database-\d{3}`)
 
 func (r *recorder) add(in *http.Request, body []byte, from, to time.Time) {
-	c := call{secret: named.FindString(in.URL.Path + in.URL.RawQuery + string(body)), from: from, to: to}
+	name := cmp.Or(in.Header.Get("X-Amz-Target"), in.Method+" "+in.URL.RequestURI())
+	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("Action") {
+		name = form.Get("Action")
+	}
+	c := call{name: name, secret: named.FindString(in.URL.Path + in.URL.RawQuery + string(body)), from: from, to: to}
 	if op, ok := strings.CutPrefix(in.Header.Get("X-Amz-Target"), "secretsmanager."); ok {
 		c.write = !cloud.Reads("Secrets Manager", op)
 	}
@@ -44,6 +52,15 @@ func (r *recorder) take() []call {
 	all := r.spans
 	r.spans = nil
 	return all
+}
+
+// show prints the calls in the order in which they came, with the milliseconds from the first one's start.
+func show(all []call) {
+	slices.SortFunc(all, func(a, b call) int { return a.from.Compare(b.from) })
+	for i, c := range all {
+		ms := func(t time.Time) float64 { return float64(t.Sub(all[0].from).Microseconds()) / 1000 }
+		fmt.Printf("%3d  %8.1f %8.1f  %s\n", i+1, ms(c.from), ms(c.to), c.name)
+	}
 }
 
 // critical is how many calls a rotation had to wait for, one after another: those of the slowest secret and those for

@@ -68,13 +68,16 @@ type App struct {
 	armed    sync.Map // versions whose values the redactor knows
 }
 
-// WritesPerSecond keeps a run well under what Secrets Manager grants an account (50 a second), in every second: what
-// wasn't used before isn't saved up.
-const WritesPerSecond = 40
+// WritesPerSecond keeps a run well under what Secrets Manager grants an account (50 a second), in every second.
+// What wasn't used before isn't saved up, but for the few writes of one rotation: alone it needn't wait for itself.
+const (
+	WritesPerSecond = 40
+	burst           = 5
+)
 
 // New is an App that has read nothing yet.
 func New(w World) *App {
-	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: rate.NewLimiter(WritesPerSecond, 1)}
+	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: rate.NewLimiter(WritesPerSecond-burst, burst)}
 	if a.Progress == nil {
 		a.Progress = func(*rotation.Plan, rotation.Record) {}
 	}
