@@ -2,6 +2,7 @@ package staging
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -85,7 +86,10 @@ func (l *Labels) Restore(ctx context.Context, past rotation.Past) (rotation.Resu
 		text = fmt.Sprintf("AWSCURRENT on %s again", version(k.old))
 	}
 	if was := past.Fact(preflight, factPrevious); was != "" && s.at[Previous] == k.new && k.new != "" {
-		if err := l.move(ctx, k.arn, Previous, k.new, was); err != nil {
+		var gone *rotation.Failure
+		if err := l.move(ctx, k.arn, Previous, k.new, was); err != nil && !errors.As(err, &gone) {
+			return rotation.Result{}, err
+		} else if err != nil {
 			// That version may have been pruned since; nothing depends on the label.
 			text += "; AWSPREVIOUS could not be put back on version " + was
 		}
