@@ -27,7 +27,6 @@ type house struct {
 	asked   []string                                                                 // names of the steps asked
 	refuses string                                                                   // name of a step that says no before it changes anything
 	n       int
-	change  func(*plan.Input)
 	patient time.Duration
 }
 

@@ -106,7 +106,7 @@ func (c *Command) prepare() (*exec.Cmd, error) {
 	case c.Within <= 0:
 		return nil, errors.New("no time limit is given")
 	case c.Dir == "" || c.Clean == nil || c.Now == nil:
-		return nil, errors.New("Dir, Clean and Now are required")
+		return nil, errors.New("a command needs Dir, Clean and Now")
 	}
 	if c.Grace <= 0 {
 		c.Grace = DefaultGrace

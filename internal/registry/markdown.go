@@ -169,7 +169,7 @@ func (p *page) plain(n ast.Node) (s, why string) {
 			s = string(raw)
 		}
 	}
-	if raw = bytes.TrimSpace(raw); bytes.IndexAny(raw, "\\`*_[]<>&~!\n") < 0 {
+	if raw = bytes.TrimSpace(raw); !bytes.ContainsAny(raw, "\\`*_[]<>&~!\n") {
 		return p.text(raw), ""
 	}
 	if len(raw) > mostInline {

@@ -17,8 +17,8 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
 
-// Lost, returned from a Fail hook, lets the call have its effect and cuts the connection instead of answering.
-var Lost = errors.New("the answer is lost")
+// ErrLost, returned from a Fail hook, lets the call have its effect and cuts the connection instead of answering.
+var ErrLost = errors.New("the answer is lost")
 
 // maxBody is more than any request the sandbox serves may have.
 const maxBody = 64 << 20
@@ -49,13 +49,13 @@ func (w *World) serve(out http.ResponseWriter, in *http.Request) {
 	target := name(r)
 	number, injected := w.arrive(Call{r.At, service, r.Operation, who.ARN, target, a.region, ""})
 	answer, err := any(nil), injected
-	if err == nil || errors.Is(err, Lost) {
+	if err == nil || errors.Is(err, ErrLost) {
 		answer, err = w.act(r)
 	}
 	if err != nil {
 		w.answered(number, refusal(err).Code)
 	}
-	if errors.Is(injected, Lost) {
+	if errors.Is(injected, ErrLost) {
 		panic(http.ErrAbortHandler) // net/http's way to cut a connection; the server doesn't log it
 	}
 	write(out, service, in, id, answer, err)

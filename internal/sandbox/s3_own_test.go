@@ -160,7 +160,7 @@ func TestS3OnlyTheSandbox(t *testing.T) {
 		t.Error("no put was recorded")
 	}
 	var lost error
-	b.world.Fail(func(sandbox.Call) error { return sandbox.Lost })
+	b.world.Fail(func(sandbox.Call) error { return sandbox.ErrLost })
 	if _, lost = s.put("lost", "x", absent); lost == nil {
 		t.Error("a lost answer was answered")
 	}

@@ -93,7 +93,7 @@ func (w *World) addSession(id, secret, token string, who wire.Identity) {
 }
 
 // Fail asks f about every call after its signature was verified and before it has any effect. What f returns is
-// the answer: an *Error as it is, Lost after the call had its effect, any other error as a 500. nil lets it pass.
+// the answer: an *Error as it is, ErrLost after the call had its effect, any other error as a 500. nil lets it pass.
 func (w *World) Fail(f func(Call) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

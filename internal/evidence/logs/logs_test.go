@@ -129,7 +129,7 @@ func TestARecordSentTwiceIsOneAndAStrangerShows(t *testing.T) {
 	w.Fail(func(c sandbox.Call) error {
 		if c.Operation == "PutLogEvents" && lost == 0 {
 			lost++
-			return sandbox.Lost
+			return sandbox.ErrLost
 		}
 		return nil
 	})

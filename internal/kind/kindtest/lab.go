@@ -3,7 +3,6 @@ package kindtest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -364,10 +363,4 @@ func (l *lab) job(c rotation.Chain, name, reason string, change func(*plan.Input
 	}
 	l.fault("no plan for %s", c)
 	return apply.Job{}
-}
-
-// harmless errors leave the rest to a later run.
-func harmless(err error) bool {
-	var busy *apply.Busy
-	return err == nil || errors.As(err, &busy) || errors.Is(err, evidence.ErrTaken) || errors.Is(err, rotation.ErrNoLease)
 }

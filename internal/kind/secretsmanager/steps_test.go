@@ -89,7 +89,7 @@ var expired = &sandbox.Error{Status: 400, Code: "ExpiredTokenException", Message
 // Each changing call is stopped before it arrives, or its answer is lost, and with it the process. The next one
 // carries the rotation on to its end, or takes it back.
 func TestARotationCutAtAnyCallIsCarriedOnOrTakenBack(t *testing.T) {
-	for how, fault := range map[string]error{"before": expired, "answer lost": sandbox.Lost} {
+	for how, fault := range map[string]error{"before": expired, "answer lost": sandbox.ErrLost} {
 		for _, back := range []bool{false, true} {
 			for at := 1; ; at++ {
 				l := prepared(t, Target{})
@@ -125,7 +125,7 @@ func TestARotationCutAtAnyCallIsCarriedOnOrTakenBack(t *testing.T) {
 }
 
 func TestTakingBackCutAtAnyCallIsCarriedOn(t *testing.T) {
-	for how, fault := range map[string]error{"before": expired, "answer lost": sandbox.Lost} {
+	for how, fault := range map[string]error{"before": expired, "answer lost": sandbox.ErrLost} {
 		for at := 1; ; at++ {
 			l := prepared(t, Target{})
 			was := l.state()

@@ -19,7 +19,6 @@ type Service struct {
 	random     *wire.Random
 	groups     map[wire.Place]map[string]*group
 	emptyPages bool
-	made       int
 }
 
 type group struct {

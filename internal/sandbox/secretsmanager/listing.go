@@ -163,9 +163,10 @@ func cut[T any](all []T, limit *int, token, kind string, empty bool) (page []T, 
 	}
 	from, skipped := 0, false
 	if token != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(token)
+		raw, _ := base64.RawURLEncoding.DecodeString(token) // what can't be decoded has no such prefix
 		text, ok := strings.CutPrefix(string(raw), kind+":")
 		text, skipped = strings.CutSuffix(text, "e")
+		var err error
 		if from, err = strconv.Atoi(text); err != nil || !ok || from < 0 || from > len(all) {
 			return nil, "", invalidToken()
 		}

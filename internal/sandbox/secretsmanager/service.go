@@ -57,7 +57,7 @@ type secret struct {
 	place                wire.Place
 	name, suffix, key    string
 	description          string
-	owner, kind          string
+	owner                string
 	rotates              bool
 	token                string // of CreateSecret
 	tags                 []Tag  // nil before the first tag
