@@ -2,7 +2,7 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test race fuzz lint golden bench tools optional clean
+.PHONY: help demo quick test race full fuzz lint golden bench tools optional clean
 
 TOOLS   := $(CURDIR)/.tools
 DEMO    ?= demo
@@ -24,10 +24,15 @@ test: ## everything: lint, demo, fuzzing, all tests with the race detector and r
 	out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; $(MAKE) --no-print-directory demo DEMO="$$out/demo"
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory race
+	$(MAKE) --no-print-directory full
 	@$(MAKE) --no-print-directory optional
 
 race: tools
-	REKEY_FULL=1 go test -race -shuffle=on -count=1 -timeout=30m ./...
+	go test -race -shuffle=on -count=1 -timeout=20m ./...
+
+# The suites that by themselves try a selection, with every case.
+full: tools
+	REKEY_FULL=1 go test -shuffle=on -count=1 -timeout=30m $$(grep -rl --include='*_test.go' --include='kindtest.go' REKEY_FULL . | xargs -n1 dirname | sort -u)
 
 fuzz:
 	.ci/fuzz $(FUZZ)

@@ -13,7 +13,7 @@ func TestSimulation(t *testing.T) {
 	case *seed != 0:
 		Simulate(t, wholeValue, *seed, 1)
 	case Full():
-		Simulate(t, wholeValue, 1, 3000)
+		Simulate(t, wholeValue, 1, 1500)
 	default:
 		Simulate(t, wholeValue, 1, 200)
 	}
