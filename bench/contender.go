@@ -44,6 +44,7 @@ func contenders(rekey string) []contender {
 type measurement struct {
 	took                 time.Duration
 	calls, chain, writes int
+	connections          int64
 	all                  []call
 }
 
@@ -87,6 +88,7 @@ func measure(w world, c contender, n int) (m measurement, err error) {
 	if m.took, err = process(c.command, dir, env); err != nil {
 		return m, err
 	}
+	m.connections = calls.connections.Load()
 	m.all = calls.take()
 	m.calls, m.chain, m.writes = len(m.all), critical(m.all), busiest(m.all)
 	after, err := current(services.URL, secrets)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rastup/rekey/internal/cloud"
@@ -16,6 +17,8 @@ import (
 
 // A recorder is the calls that an emulator answered.
 type recorder struct {
+	connections atomic.Int64
+
 	mu    sync.Mutex
 	spans []call
 }
@@ -51,6 +54,7 @@ func (r *recorder) take() []call {
 	defer r.mu.Unlock()
 	all := r.spans
 	r.spans = nil
+	r.connections.Store(0)
 	return all
 }
 

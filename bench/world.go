@@ -144,7 +144,7 @@ func current(endpoint string, secrets []string) (versions []string, err error) {
 // open serves h behind a record of its calls, and an application that is well.
 func open(h http.Handler, delay time.Duration) (services, health *httptest.Server, r *recorder) {
 	r = &recorder{}
-	services = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
+	services = httptest.NewUnstartedServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
 		body, err := io.ReadAll(in.Body)
 		if err != nil {
 			http.Error(out, "", http.StatusBadRequest)
@@ -156,6 +156,12 @@ func open(h http.Handler, delay time.Duration) (services, health *httptest.Serve
 		h.ServeHTTP(out, in)
 		r.add(in, body, from, time.Now())
 	}))
+	services.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			r.connections.Add(1)
+		}
+	}
+	services.Start()
 	health = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(out, `{"status":"ok"}`+"\n")
 	}))
