@@ -18,11 +18,10 @@ demo: ## one rotation through dev, stage and prod against services inside the pr
 quick: ## the tests that need nothing but Go, under two minutes
 	go test ./...
 
-test: ## everything: lint, demo, fuzzing, all tests with the race detector and real components
+test: ## everything: lint, demo, all tests with the race detector and real components, every case of the long suites
 	.ci/install
 	$(MAKE) --no-print-directory lint
 	out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; $(MAKE) --no-print-directory demo DEMO="$$out/demo"
-	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory full
 	@$(MAKE) --no-print-directory optional
@@ -34,7 +33,7 @@ race: tools
 full: tools
 	REKEY_FULL=1 go test -shuffle=on -count=1 -timeout=30m $$(grep -rl --include='*_test.go' --include='kindtest.go' REKEY_FULL . | xargs -n1 dirname | sort -u)
 
-fuzz:
+fuzz: ## every fuzz target for FUZZ=5s; what it finds becomes a seed that every test run tries
 	.ci/fuzz $(FUZZ)
 
 lint: tools ## gofmt, go vet, staticcheck, actionlint

@@ -47,8 +47,11 @@ func Code(s string) string {
 // Link shows text and leads to path within the bundle. A path that isn't under files/ is shown, not linked.
 func Link(text, path string) string {
 	var b strings.Builder
+	if !strings.HasPrefix(path, "files/") {
+		return Text(text)
+	}
 	for i, seg := range strings.Split(path, "/") {
-		if seg == "" || seg == "." || seg == ".." || i == 0 && seg != "files" {
+		if seg == "" || seg == "." || seg == ".." {
 			return Text(text)
 		}
 		if i > 0 {
