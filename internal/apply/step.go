@@ -14,7 +14,11 @@ import (
 
 // step asks s until it is done or failed; left means a later run takes it up.
 func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error) {
-	deadline := w.since().Add(time.Duration(s.Within))
+	since := w.since()
+	if s.Window != nil || s.Hours != nil || s.Delay > 0 { // held back: that took none of its time
+		since = w.Clock.Now()
+	}
+	deadline := since.Add(time.Duration(s.Within))
 	missed := func() bool { return s.Within > 0 && !w.Clock.Now().Before(deadline) }
 	for try := 1; ; {
 		res, err := w.do(ctx, s)
