@@ -206,11 +206,8 @@ func (a *App) acquaint(ctx context.Context, environment string) {
 func (a *App) carry(ctx context.Context, runner *apply.Runner, r *Result, o Options) {
 	j := r.Task.job(o.Environment)
 	j.Again, j.RollBack = o.Again, o.RollBack
-	if session, err := a.session(ctx, o.Environment); err == nil && !j.Withdrawn {
-		if j.Claim.Identity, err = session.Identity(ctx); err != nil {
-			r.Err = fmt.Errorf("%s: %w", j.Claim.Plan.Chain, err)
-			return
-		}
+	if session, err := a.session(ctx, o.Environment); err == nil {
+		j.Identity = session.Identity
 	}
 	s, err := runner.Run(ctx, j)
 	if r.Err = err; s.Chain == nil { // not even opened

@@ -72,6 +72,9 @@ type Job struct {
 	Withdrawn bool           // the request's file is gone: what hasn't begun doesn't begin
 	Again     bool           // a person starts a rolled-back rotation again
 	RollBack  string         // a person wants the old credential back: who, and why
+	// Identity is the cloud identity that acts. It is asked when a claim is made, and not for what has begun: that
+	// nobody answers keeps no old credential from being brought back. nil: the claim names none.
+	Identity func(context.Context) (string, error)
 }
 
 // A Status is where a job stands after Run.

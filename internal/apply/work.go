@@ -48,11 +48,17 @@ func (w *work) status() Status {
 	return s
 }
 
-// next is plan.Next, and what the tree says on top of it: a withdrawn request never begins.
+// next is plan.Next, and what the tree says on top of it: a withdrawn request never begins, and none begins before
+// its day.
 func (w *work) next() plan.Decision {
-	d := plan.Next(&w.plan, w.records, w.Clock.Now())
+	now := w.Clock.Now()
+	d := plan.Next(&w.plan, w.records, now)
 	if w.job.Withdrawn && !d.State.Over() && !plan.MayHaveBegun(&w.plan, w.records) {
 		return plan.Decision{State: plan.Missed, Why: "its request was withdrawn"}
+	}
+	// Former attempts are looked for back to this day and no further, so none may be older.
+	if day := requestDay(w.plan.Rotation); len(w.records) == 0 && !d.State.Over() && now.Before(day) {
+		return plan.Decision{State: plan.Deferred, Step: d.Step, Until: day, Why: "its request is dated " + w.plan.Rotation[:len(time.DateOnly)]}
 	}
 	return d
 }
@@ -211,6 +217,12 @@ func (w *work) claim(ctx context.Context) error {
 		return nil
 	}
 	c := w.draft()
+	if w.job.Identity != nil {
+		var err error
+		if c.Identity, err = w.job.Identity(ctx); err != nil {
+			return err
+		}
+	}
 	if err := w.append(ctx, rotation.Record{Outcome: rotation.Claimed, Claim: &c}); err != nil {
 		return err
 	}
@@ -221,10 +233,15 @@ func (w *work) claim(ctx context.Context) error {
 func (w *work) draft() rotation.Claim {
 	c := w.job.Claim
 	c.Plan = w.plan
-	if w.other != nil && w.plan.Supersede {
-		if p := w.other.Plan; !plan.Next(&p, w.tail, w.Clock.Now()).State.Over() {
-			c.Supersedes, c.Inherits = p.Rotation, append(facts(w.tail), w.other.Inherits...)
-		}
+	if len(w.tail) == 0 {
+		return c
+	}
+	last := claimOf(w.tail)
+	switch state := plan.Next(&last.Plan, w.tail, w.Clock.Now()).State; {
+	case w.other != nil && w.plan.Supersede && !state.Over():
+		c.Supersedes, c.Inherits = last.Plan.Rotation, append(facts(w.tail), last.Inherits...)
+	case state != plan.Finished: // it never came to what it answered for
+		c.Inherits = last.Inherits
 	}
 	return c
 }
