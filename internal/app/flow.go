@@ -89,59 +89,72 @@ func (a *App) task(r *request.Request, secret string) (Task, error) {
 	return t, nil
 }
 
-// Tasks are the requests named; without paths those that can begin, and every rotation the journal has open,
-// also where its request's file is gone.
+// Tasks are the requests named; without paths those that can begin, and every rotation the journal has open, also
+// where its request's file is gone. What began in an environment that is no longer asked for is among their jobs.
 func (a *App) Tasks(ctx context.Context, paths ...string) ([]Task, error) {
 	var tasks []Task
-	have := map[string]bool{}
-	add := func(r *request.Request) error {
+	named := a.requests(paths)
+	for _, r := range named {
 		for _, secret := range r.Secrets {
 			t, err := a.task(r, secret)
-			if err != nil {
-				return err
-			}
-			have[r.Rotation+" "+secret] = true
-			tasks = append(tasks, t)
-		}
-		return nil
-	}
-	for _, r := range a.requests(paths) {
-		if err := add(r); err != nil {
-			return nil, err
-		}
-	}
-	if len(paths) > 0 {
-		return tasks, nil
-	}
-	open, err := a.openRotations(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range open {
-		if have[o.Rotation+" "+o.Secret] {
-			continue
-		}
-		if i := slices.IndexFunc(a.Inputs.Requests, func(r *request.Request) bool {
-			return r.Rotation == o.Rotation && slices.Contains(r.Secrets, o.Secret)
-		}); i >= 0 {
-			t, err := a.task(a.Inputs.Requests[i], o.Secret)
 			if err != nil {
 				return nil, err
 			}
 			tasks = append(tasks, t)
-			continue
 		}
-		tasks = append(tasks, withdrawn(o))
+	}
+	if len(paths) == 0 {
+		named = nil
+	} else if len(named) == 0 {
+		return nil, nil
+	}
+	open, err := a.openRotations(ctx, named)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range open {
+		i := slices.IndexFunc(tasks, func(t Task) bool { return t.Rotation == o.Rotation && t.Secret == o.Secret })
+		if i >= 0 {
+			tasks[i] = finish(tasks[i], o)
+		} else if len(paths) == 0 {
+			t, err := a.begun(o)
+			if err != nil {
+				return nil, err
+			}
+			tasks = append(tasks, finish(t, o))
+		}
 	}
 	return tasks, nil
 }
 
-// withdrawn finishes from the claims what a request that is gone had begun, and begins nothing.
-func withdrawn(o evidence.Open) Task {
-	t := Task{Rotation: o.Rotation, Secret: o.Secret}
+// begun is the task of an open rotation whose request can't begin any more, or is gone.
+func (a *App) begun(o evidence.Open) (Task, error) {
+	for _, r := range a.Inputs.Requests {
+		if r.Rotation == o.Rotation && slices.Contains(r.Secrets, o.Secret) {
+			return a.task(r, o.Secret)
+		}
+	}
+	return Task{Rotation: o.Rotation, Secret: o.Secret}, nil
+}
+
+// Begun are the jobs of an open rotation from the journal alone: its request may be gone, the registry unreadable.
+func (a *App) Begun(ctx context.Context, name string) (tasks []Task, err error) {
+	open, err := a.openRotations(ctx, nil)
+	for _, o := range open {
+		if o.Rotation == name {
+			tasks = append(tasks, finish(Task{Rotation: o.Rotation, Secret: o.Secret}, o))
+		}
+	}
+	return tasks, err
+}
+
+// finish adds what o began and t has no job for: it is finished from its claims, and nothing is begun there.
+func finish(t Task, o evidence.Open) Task {
 	for _, env := range o.Environments {
-		t.Jobs = append(t.Jobs, apply.Job{Withdrawn: true, Claim: rotation.Claim{
-			Plan: rotation.Plan{Chain: rotation.Chain{Environment: env, Secret: o.Secret}, Rotation: o.Rotation}}})
+		if !slices.ContainsFunc(t.Jobs, func(j apply.Job) bool { return j.Claim.Plan.Environment == env }) {
+			t.Jobs = append(t.Jobs, apply.Job{Withdrawn: true, Claim: rotation.Claim{
+				Plan: rotation.Plan{Chain: rotation.Chain{Environment: env, Secret: o.Secret}, Rotation: o.Rotation}}})
+		}
 	}
 	return t
 }
@@ -264,12 +277,17 @@ func (a *App) Look(ctx context.Context, tasks []Task) ([]Result, error) {
 	return results, nil
 }
 
-// openRotations are what the journal has open, over the months in which a rotation can have begun that isn't over.
-func (a *App) openRotations(ctx context.Context) ([]evidence.Open, error) {
+// openRotations are what the journal has open, over the months of the requests; without any, over those in which a
+// rotation can have begun that isn't over.
+func (a *App) openRotations(ctx context.Context, of []*request.Request) ([]evidence.Open, error) {
 	if _, err := a.Journal(ctx); err != nil {
 		return nil, err
 	}
-	return a.bundle.OpenRotations(ctx, a.Clock.Now().AddDate(0, -13, 0), a.Clock.Now())
+	from, to := a.Clock.Now().AddDate(0, -13, 0), a.Clock.Now()
+	if n := len(of); n > 0 {
+		from, to = of[0].Date, of[n-1].Date // they are in order of their paths
+	}
+	return a.bundle.OpenRotations(ctx, from, to)
 }
 
 // project brings up to date what is derived from the journal: bundle, copy in the log group, close.json.
@@ -289,7 +307,6 @@ func (a *App) project(ctx context.Context, runner *apply.Runner, r *Result) erro
 	if !r.Status.Decision.State.Over() {
 		return err
 	}
-	withdrawn := r.Task.Request == nil
 	var all []apply.Status
 	for _, j := range r.Task.Jobs {
 		s := r.Status
@@ -301,7 +318,7 @@ func (a *App) project(ctx context.Context, runner *apply.Runner, r *Result) erro
 		}
 		all = append(all, s)
 	}
-	if bundle.Over(all, withdrawn, a.Clock.Now()) {
+	if bundle.Over(all, r.Task.Request == nil, a.Clock.Now()) {
 		err = errors.Join(err, bundle.Close(ctx, a.bundle, all))
 	}
 	return err
