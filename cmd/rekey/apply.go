@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/evidence"
 	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -69,7 +71,11 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 	if o.Environment == "" {
 		return usageError{errors.New("which environment? give --environment ENV")}
 	}
-	a, err := f.acting(c, paths)
+	prepared := f.prepared
+	if o.RollBack != "" {
+		prepared = f.begun
+	}
+	a, tasks, err := prepared(c, paths)
 	if err != nil {
 		return err
 	}
@@ -78,14 +84,13 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 	}
 	a.Patience = wait
 	a.Progress = terminal.Progress(c.ErrOrStderr(), style(c))
-	tasks, err := a.Tasks(c.Context(), paths...)
-	if err != nil {
-		return err
-	}
 	if f.unsealed != nil && o.RollBack == "" && runsCommands(tasks) {
 		return fmt.Errorf("command checks could read the variables rekey was started with, credentials among them: %w", f.unsealed)
 	}
 	results, err := a.Apply(c.Context(), tasks, o)
+	if err == nil && len(results) == 0 && o.RollBack != "" {
+		err = rotation.Failf("see rekey status", "%s has nothing in %s to roll back", paths[0], o.Environment)
+	}
 	if err != nil {
 		return err
 	}
@@ -98,6 +103,42 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 		err = errFound
 	}
 	return err
+}
+
+// prepared is what can begin or is open.
+func (f *flags) prepared(c *cobra.Command, paths []string) (*app.App, []app.Task, error) {
+	a, err := f.acting(c, paths)
+	if err != nil {
+		return nil, nil, err
+	}
+	tasks, err := a.Tasks(c.Context(), paths...)
+	return a, tasks, err
+}
+
+// begun is prepared for taking back. That needs nothing but the house rules and the journal: a request that is gone,
+// or somebody's mistake in a registry, must not keep an old credential from coming back.
+func (f *flags) begun(c *cobra.Command, paths []string) (*app.App, []app.Task, error) {
+	a, err := f.app(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	found := a.Load(paths...)
+	if found.Len() == 0 && a.Has(paths[0]) {
+		return f.prepared(c, paths)
+	}
+	fmt.Fprint(c.ErrOrStderr(), found)
+	switch {
+	case slices.ContainsFunc(found.Sorted(), func(p problem.Problem) bool { return p.File == a.Inputs.Config.File }):
+		return nil, nil, errFound
+	case a.Actor == "":
+		return nil, nil, nobody
+	}
+	name := strings.TrimSuffix(path.Base(paths[0]), ".yaml")
+	tasks, err := a.Begun(c.Context(), name)
+	if err == nil && len(tasks) == 0 {
+		err = usageError{fmt.Errorf("%s is no request in %s/, and the journal has no rotation %s open", paths[0], a.Inputs.Config.Requests, name)}
+	}
+	return a, tasks, err
 }
 
 func noEnvironment(a *app.App, name string) error {
@@ -113,14 +154,18 @@ func runsCommands(tasks []app.Task) bool {
 }
 
 // failed says whether somebody should look: anything but done, or to be done later as planned. A chain that another
-// runner is at work on, or another rotation, is left to them.
+// runner is at work on, or another rotation, is left to them; but a person who wants the old credential back has it
+// only when it is back.
 func failed(results []app.Result, o app.Options) bool {
 	return slices.ContainsFunc(results, func(r app.Result) bool {
+		if o.RollBack != "" {
+			return r.Err != nil || r.Status.Decision.State != plan.RolledBack
+		}
 		if r.Err != nil {
 			return !isBusy(r.Err)
 		}
 		s := r.Status.Decision.State
-		return s == plan.RolledBack && o.RollBack == "" || s == plan.Refused || s == plan.Stuck
+		return s == plan.RolledBack || s == plan.Refused || s == plan.Stuck
 	})
 }
 

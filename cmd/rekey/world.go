@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -54,6 +55,8 @@ func (f *flags) loaded(c *cobra.Command, paths []string) (*app.App, error) {
 	return a, nil
 }
 
+var nobody = usageError{errors.New("nobody answers for it: give --actor LOGIN")}
+
 // acting is loaded for what changes things: somebody must answer for it.
 func (f *flags) acting(c *cobra.Command, paths []string) (*app.App, error) {
 	a, err := f.loaded(c, paths)
@@ -61,7 +64,7 @@ func (f *flags) acting(c *cobra.Command, paths []string) (*app.App, error) {
 		return nil, err
 	}
 	if a.Actor == "" {
-		return nil, usageError{fmt.Errorf("nobody answers for it: give --actor LOGIN")}
+		return nil, nobody
 	}
 	return a, nil
 }
