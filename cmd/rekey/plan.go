@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/report/terminal"
 )
 
@@ -26,7 +26,7 @@ credentials. With --live it also runs each preflight, which only reads, and says
 			if err != nil {
 				return err
 			}
-			var notes []app.Note
+			var notes []apply.Note
 			if live {
 				notes = a.Preflight(c.Context(), plans)
 			}
@@ -50,7 +50,7 @@ credentials. With --live it also runs each preflight, which only reads, and says
 	return c
 }
 
-func texts(notes []app.Note) (all []string) {
+func texts(notes []apply.Note) (all []string) {
 	for _, n := range notes {
 		mark := "✔"
 		if !n.OK {

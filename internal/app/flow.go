@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -383,50 +382,18 @@ func (a *App) Verify(ctx context.Context, tasks []Task, anchors []evidence.Ancho
 	return evidence.Verify(ctx, a.store, o)
 }
 
-// A Note is what a live preflight says of one plan.
-type Note struct {
-	rotation.Chain
-	OK   bool   `json:"ok"`
-	Text string `json:"text"`
-	Hint string `json:"hint,omitempty"`
-}
-
-// Preflight runs the steps of the plans that only look, before anything is claimed. No call that changes
-// something can leave: there is no lease.
-func (a *App) Preflight(ctx context.Context, plans []rotation.Plan) []Note {
-	notes := make([]Note, len(plans))
+// Preflight runs the steps of the plans that only look, before anything is claimed.
+func (a *App) Preflight(ctx context.Context, plans []rotation.Plan) []apply.Note {
+	r := &apply.Runner{Handlers: a.handlers, Scrub: a.Scrub}
+	notes := make([]apply.Note, len(plans))
 	var g errgroup.Group
 	g.SetLimit(16)
 	for i := range plans {
 		g.Go(func() error {
-			notes[i] = a.preflight(ctx, &plans[i])
+			notes[i] = r.Preflight(ctx, &plans[i])
 			return nil
 		})
 	}
 	_ = g.Wait() // each note has its own error
 	return notes
-}
-
-func (a *App) preflight(ctx context.Context, p *rotation.Plan) (n Note) {
-	n = Note{Chain: p.Chain, OK: true}
-	handlers, err := a.handlers(ctx, p)
-	past := rotation.PastOf([]rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: &rotation.Claim{Plan: *p}}})
-	for _, s := range p.Steps {
-		if err != nil || s.Phase != rotation.Preconditions {
-			break
-		}
-		if s.Looks {
-			var res rotation.Result
-			res, err = handlers[s.Uses][s.Name](ctx, s, past.For(s))
-			n.Text = cmp.Or(a.Scrub(res.Wait), a.Scrub(res.Text), s.Key+" passes")
-		}
-	}
-	if err != nil {
-		n.OK, n.Text = false, a.Scrub(err.Error())
-		var failure *rotation.Failure
-		if errors.As(err, &failure) {
-			n.Hint = a.Scrub(failure.Hint)
-		}
-	}
-	return n
 }

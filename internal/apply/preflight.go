@@ -1,0 +1,43 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// A Note is what the looking steps say of a plan before anything is claimed.
+type Note struct {
+	rotation.Chain
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+	Hint string `json:"hint,omitempty"`
+}
+
+// Preflight asks the steps of p's preconditions that only look. It needs no journal, and no call that changes
+// something can leave: there is no lease.
+func (r *Runner) Preflight(ctx context.Context, p *rotation.Plan) (n Note) {
+	n = Note{Chain: p.Chain, OK: true}
+	handlers, err := r.Handlers(ctx, p)
+	past := rotation.PastOf([]rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: &rotation.Claim{Plan: *p}}})
+	for _, s := range p.Steps {
+		if err != nil || s.Phase != rotation.Preconditions {
+			break
+		}
+		if s.Looks {
+			var res rotation.Result
+			res, err = handlers[s.Uses][s.Name](ctx, s, past.For(s))
+			n.Text = cmp.Or(r.Scrub(res.Wait), r.Scrub(res.Text), s.Key+" passes")
+		}
+	}
+	if err != nil {
+		n.OK, n.Text = false, r.Scrub(err.Error())
+		var failure *rotation.Failure
+		if errors.As(err, &failure) {
+			n.Hint = r.Scrub(failure.Hint)
+		}
+	}
+	return n
+}
