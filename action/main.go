@@ -65,6 +65,11 @@ func carry(ctx context.Context, a *githubactions.Action, rekey *app.App, paths [
 	if rekey.Actor == "" {
 		return errors.New("input actor: nobody answers for it")
 	}
+	for _, p := range paths {
+		if !rekey.Has(p) { // else it would be done at once, and nothing
+			return fmt.Errorf("input requests: %q is no request in %s/", p, rekey.Inputs.Config.Requests)
+		}
+	}
 	tasks, err := rekey.Tasks(ctx, paths...)
 	if err != nil {
 		return err
