@@ -98,7 +98,8 @@ func (l *Labels) Proof(ctx context.Context, t Secret, past rotation.Past) (was, 
 	}
 	const again = 3 * time.Second
 	if is, err = l.get(ctx, k.arn, k.new, Pending); err != nil {
-		if notThere(err) { // reads lag behind; the step's deadline decides
+		// Reads lag behind, the label's as well as the version's; the step's deadline decides.
+		if notThere(err) || cloud.Code(err) == cloud.InvalidRequest {
 			return Content{}, Content{}, rotation.Result{Wait: version(k.new) + " to become readable", Again: again}, nil
 		}
 		return was, is, res, cloud.Judge(err, fmt.Sprintf("read %s of %q back", version(k.new), called(k.arn)))

@@ -18,6 +18,9 @@ import (
 // maxLabels is Secrets Manager's quota of staging labels on all versions of a secret together.
 const maxLabels = 20
 
+// maxTags is how many tags a secret can have (AWS API reference, Secrets Manager, TagResource).
+const maxTags = 50
+
 // Preflight looks whether the secret can be rotated by labels, reads its current value, and records all that
 // undoing needs. It changes nothing. Refusals are *rotation.Failure.
 func (l *Labels) Preflight(ctx context.Context, t Secret, past rotation.Past) (rotation.Result, Content, error) {
@@ -134,6 +137,26 @@ func busy(s *look, t Secret, past rotation.Past) error {
 	if need > maxLabels {
 		return rotation.Failf("remove staging labels that nobody reads by",
 			"%q has %d staging labels; with ours it would have %d, and %d are allowed", t.Name, len(s.at), need, maxLabels)
+	}
+	return tagged(s, t.Name)
+}
+
+// tagged refuses a secret without room for our tags: promote would find that out with the new version live.
+func tagged(s *look, name string) error {
+	have, need := 0, 0
+	for k := range s.tags {
+		if !strings.HasPrefix(k, "aws:") { // AWS's own aren't counted
+			have++
+		}
+	}
+	for _, k := range []string{tagVersion, tagRotatedBy} {
+		if _, ok := s.tags[k]; !ok {
+			need++
+		}
+	}
+	if have+need > maxTags {
+		return rotation.Failf("remove tags that nobody needs",
+			"%q has %d tags; with ours it would have %d, and %d are allowed", name, have, have+need, maxTags)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
@@ -73,6 +74,14 @@ var refusals = []struct {
 		for i := range 18 {
 			l.move(fmt.Sprintf("BLUE-%d", i), l.secret().Labels["AWSCURRENT"])
 		}
+	}, "preflight"},
+	{"no room for tags", Target{}, nil, func(l *lab) {
+		in := &secretsmanager.TagResourceInput{SecretId: new(name)}
+		for i := range 49 {
+			in.Tags = append(in.Tags, types.Tag{Key: new(fmt.Sprintf("cost-%d", i)), Value: new("x")})
+		}
+		_, err := l.person.TagResource(l.t.Context(), in)
+		l.ok(err)
 	}, "preflight"},
 	{"may not describe", Target{}, nil, func(l *lab) { l.world.Deny(role, "secretsmanager:DescribeSecret", "*") }, "preflight"},
 	{"may not read", Target{}, nil, func(l *lab) { l.world.Deny(role, "secretsmanager:GetSecretValue", "*") }, "preflight"},
@@ -160,6 +169,22 @@ func TestRefusalsSayWhyAndChangeNothing(t *testing.T) {
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, requests.ReplaceAllString(text, "(request ID)"))
 	}
 	golden(t, "refusals.txt", all.String())
+}
+
+// A look that is too old to show the label that was moved just now says so as a mismatch, and proves nothing.
+func TestTheProofWaitsForALabelThatIsNotSeenYet(t *testing.T) {
+	l := newLab(t, Target{})
+	l.run("preflight")
+	l.run("create")
+	made := l.fact("create", "new")
+	l.move("SEEN", made) // else the version would be gone with its last label
+	_, err := l.person.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: new(name), VersionStage: new("AWSPENDING"), RemoveFromVersionId: &made})
+	l.ok(err)
+	res, err := l.ask(t.Context(), "test")
+	if err != nil || res.Wait == "" {
+		t.Errorf("%+v, %v", res, err)
+	}
 }
 
 func TestWhatCannotBeAskedAboutIsSaid(t *testing.T) {
