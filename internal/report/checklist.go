@@ -144,7 +144,7 @@ func (v View) ticket() Item {
 	case v.Ticket == "":
 		return Item{text, false, "no ticket on record"}
 	case v.Over():
-		return Item{text, false, v.Ticket + " is closed from these records; look there"}
+		return Item{text, false, v.Ticket + ": close it with the summaries; that it is isn't on record"}
 	}
 	return Item{text, false, v.Ticket + " stays open until every environment is over"}
 }
