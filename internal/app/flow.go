@@ -183,7 +183,9 @@ func (a *App) Apply(ctx context.Context, tasks []Task, o Options) ([]Result, err
 		}
 	}
 	if len(results) > 0 {
-		a.acquaint(ctx, o.Environment)
+		early, enough := context.WithCancel(ctx)
+		defer enough()
+		go a.foresee(early, o.Environment)
 	}
 	var g errgroup.Group
 	g.SetLimit(AtOnce)
@@ -197,22 +199,12 @@ func (a *App) Apply(ctx context.Context, tasks []Task, o Options) ([]Result, err
 	return results, nil
 }
 
-// acquaint asks at the same time for what all tasks need once: which store this is, and who we are. What goes
-// wrong comes up again where it is needed.
-func (a *App) acquaint(ctx context.Context, environment string) {
-	var g errgroup.Group
-	g.Go(func() error {
-		_, err := a.journal.Marker(ctx)
-		return err
-	})
-	g.Go(func() error {
-		s, err := a.session(ctx, environment)
-		if err == nil {
-			_, err = s.Identity(ctx)
-		}
-		return err
-	})
-	_ = g.Wait()
+// foresee asks who we are while the journal is opened: a claim will want to know, and nothing else waits for it. What
+// goes wrong comes up again there.
+func (a *App) foresee(ctx context.Context, environment string) {
+	if s, err := a.session(ctx, environment); err == nil {
+		_, _ = s.Identity(ctx)
+	}
 }
 
 func (a *App) carry(ctx context.Context, runner *apply.Runner, r *Result, o Options) {
