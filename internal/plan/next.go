@@ -142,7 +142,8 @@ func (h history) broken(now time.Time) (int, string) {
 	}
 	// A window that closed half-way, before anything depends on the new credential, never opens again.
 	if current >= 0 && MayHaveBegun(h.plan, h.order) {
-		if s := h.plan.Steps[current]; s.Window != nil && !now.Before(s.Window.To) && s.Phase.Undone() {
+		s := h.plan.Steps[current]
+		if _, _, ever := calendar.Opens(s.Window, s.Hours, now); s.Window != nil && !ever && s.Phase.Undone() {
 			return current, "its window closed before " + s.Key
 		}
 	}

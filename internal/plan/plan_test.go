@@ -147,6 +147,10 @@ func TestNext(t *testing.T) {
 		{"then prove the old one", nil, created + "promote validate/health:failed restore", nine, "open after-restore/health"},
 		{"a rollback that fails is tried again", nil, created + "promote validate/health:failed restore after-restore/health:failed", nine, "stuck after-restore/health"},
 		{"then the new one goes", nil, created + "promote validate/health:failed restore after-restore/health", nine, "open discard"},
+		{"hours that end within the window close it", func(in *plan.Input) {
+			withWindow(in)
+			in.Targets[0].Hours = &rotation.Hours{Days: []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}, From: "09:00", To: "21:00", Zone: "UTC"}
+		}, created, day.Add(21*time.Hour + 30*time.Minute), "open restore"},
 		{"retention counts from promote", nil, validated, nine, "deferred decommission 2026-11-25T09:05"},
 		{"retention over", nil, validated, day.Add(58 * time.Hour), "open decommission"},
 		{"decommission stuck", nil, validated + "decommission:begun decommission:failed", day.Add(58 * time.Hour), "stuck decommission"},
