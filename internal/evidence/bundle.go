@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -106,7 +107,8 @@ func (b *Bundle) keep(ctx context.Context, folder, start string, f rotation.File
 }
 
 // Write copies an attempt's records and a summary for people next to each other, when an environment reached an
-// end, and gives the folder. A summary that was written at the same head before stays.
+// end, and gives the folder. A summary that was written at the same head before stays. The pointer to both comes
+// last: where it is, they are.
 func (b *Bundle) Write(ctx context.Context, c *Chain, summary []byte) (folder string, err error) {
 	if len(c.Records) == 0 {
 		return "", fmt.Errorf("write bundle of %s: the chain is empty", c.name)
@@ -118,11 +120,16 @@ func (b *Bundle) Write(ctx context.Context, c *Chain, summary []byte) (folder st
 	}
 	lines := lines(c.raw)
 	p := Pointer{Head: c.head, Rotation: first.Rotation, Attempt: first.Attempt, Records: rotation.Digest(lines)}
-	if err := b.same(ctx, fmt.Sprintf("%srecords-%06d.jsonl", folder, p.Seq), lines); err != nil {
-		return "", err
-	}
 	name := fmt.Sprintf("%ssummary-%06d.md", folder, p.Seq)
-	was, err := put(ctx, b.store, name, summary)
+	var was []byte
+	var copied error
+	var both sync.WaitGroup
+	both.Go(func() { copied = b.same(ctx, fmt.Sprintf("%srecords-%06d.jsonl", folder, p.Seq), lines) })
+	both.Go(func() { was, err = put(ctx, b.store, name, summary) })
+	both.Wait()
+	if copied != nil {
+		return "", copied
+	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		return "", fmt.Errorf("write %s: %w", name, err)
 	}

@@ -75,6 +75,64 @@ func TestWritingABundleAgainChangesNothing(t *testing.T) {
 	}
 }
 
+// meeting is a store on which calls that begin with one of the prefixes wait for one another.
+type meeting struct {
+	*memory
+	t    *testing.T
+	meet [2]string
+	came [2]chan struct{}
+	fail string // the name of a Create that is refused
+}
+
+func meet(t *testing.T, s *memory, a, b string) *meeting {
+	return &meeting{s, t, [2]string{a, b}, [2]chan struct{}{make(chan struct{}), make(chan struct{})}, ""}
+}
+
+func (m *meeting) wait(call string) {
+	for i := range m.meet {
+		if strings.HasPrefix(call, m.meet[i]) {
+			close(m.came[i])
+			select {
+			case <-m.came[1-i]:
+			case <-time.After(10 * time.Second):
+				m.t.Errorf("%s waits in vain for %s", call, m.meet[1-i])
+			}
+		}
+	}
+}
+
+func (m *meeting) Create(ctx context.Context, name string, data []byte) error {
+	m.wait("create " + name)
+	if m.fail != "" && strings.Contains(name, m.fail) {
+		return errors.New("no space left")
+	}
+	return m.memory.Create(ctx, name, data)
+}
+
+func (m *meeting) List(ctx context.Context, prefix string) (evidence.Listing, error) {
+	m.wait("list " + prefix)
+	return m.memory.List(ctx, prefix)
+}
+
+func TestTheHeadOfABundleComesAfterBothFilesItVouchesFor(t *testing.T) {
+	const folder = "rotations/2026/11/payments~stripe-webhook/" + request + "/prod/"
+	for _, refused := range []string{"", "/records-", "/summary-"} {
+		ctx, s, clk := context.Background(), newMemory(), &clock{t0}
+		ch := write(t, ready(t, s), clk, chain, request, 1, 3)
+		m := meet(t, s, "create "+folder+"records-", "create "+folder+"summary-")
+		if m.fail = refused; refused != "" {
+			m.meet = [2]string{"none", "none"} // a refused call is repeated
+		}
+		_, err := evidence.NewBundle(m, evidence.Options{}).Write(ctx, ch, []byte("summary"))
+		if (err != nil) != (refused != "") {
+			t.Errorf("%q refused: %v", refused, err)
+		}
+		if _, there := s.objects[folder+"head-000003.json"]; there != (refused == "") {
+			t.Errorf("%q refused: the head is there %t", refused, there)
+		}
+	}
+}
+
 func TestFilesOfARepeatedStepAreKeptBesideEachOther(t *testing.T) {
 	ctx, s, clk := context.Background(), newMemory(), &clock{t0}
 	j, b := ready(t, s), evidence.NewBundle(s, evidence.Options{MaxFile: 100})
