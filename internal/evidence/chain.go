@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,19 +40,23 @@ type Entry struct {
 }
 
 // Open lists a chain and reads its latest attempt: one listing, and one read for each record of the attempt,
-// one before it and, the first time, two calls for the marker. Faults in what it listed and read are Findings.
-// An empty chain is fine.
+// one before it and, the first time, two calls for the marker, beside the listing. Faults in what it listed and
+// read are Findings. An empty chain is fine.
 func (j *Journal) Open(ctx context.Context, c rotation.Chain) (*Chain, error) {
 	if err := checkChain(c); err != nil {
 		return nil, fmt.Errorf("open chain: %w", err)
 	}
+	var l Listing
+	var listed error
+	var beside sync.WaitGroup
+	beside.Go(func() { l, listed = j.store.List(ctx, chainPrefix(c)) })
 	marker, err := j.readMarker(ctx)
-	if err != nil {
+	beside.Wait()
+	if err != nil { // whatever the listing says: in a store without its marker nothing is to be believed
 		return nil, fmt.Errorf("open %s: %w", c, err)
 	}
-	l, err := j.store.List(ctx, chainPrefix(c))
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", c, err)
+	if listed != nil {
+		return nil, fmt.Errorf("list %s: %w", c, listed)
 	}
 	objects, findings := layout(c, l.Objects)
 	if err := findings.err(); err != nil {

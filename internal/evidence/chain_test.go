@@ -146,3 +146,41 @@ func TestNothingRunsWithoutAMarker(t *testing.T) {
 		t.Fatalf("second init: %v", err)
 	}
 }
+
+func TestAChainIsListedWhileTheMarkerIsRead(t *testing.T) {
+	s := newMemory()
+	ready(t, s)
+	j := evidence.New(meet(t, s, "list journal/marker.json", "list journal/prod/"), evidence.Options{})
+	ch, err := j.Open(t.Context(), chain)
+	must(t, err)
+	if again, err := j.Marker(t.Context()); err != nil || ch.Head().Seq != 0 || again.Store == "" {
+		t.Errorf("%+v, %+v, %v", ch.Head(), again, err)
+	}
+	if s.calls["list"] != 3 || s.calls["read"] != 1 { // Init lists once
+		t.Errorf("calls: %v", s.calls)
+	}
+}
+
+func TestAFindingInTheMarkerComesBeforeTheListing(t *testing.T) {
+	s := newMemory()
+	write(t, ready(t, s), &clock{t0}, chain, request, 1, 2)
+	s.objects["journal/prod/payments~stripe-webhook/stray"] = nil
+	delete(s.objects, "journal/marker.json")
+	for name, store := range map[string]evidence.Store{"listed with a finding": s, "not listed": unlisted{s}} {
+		got, err := evidence.New(store, evidence.Options{}).Open(t.Context(), chain)
+		var f evidence.Findings
+		if got != nil || !errors.As(err, &f) || len(f) != 1 || f[0].Rule != evidence.RuleMarker {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+// unlisted answers for the marker only.
+type unlisted struct{ *memory }
+
+func (u unlisted) List(ctx context.Context, prefix string) (evidence.Listing, error) {
+	if prefix != "journal/marker.json" {
+		return evidence.Listing{}, errors.New("access denied")
+	}
+	return u.memory.List(ctx, prefix)
+}
