@@ -25,6 +25,7 @@ type Chain struct {
 	now     time.Time
 	stored  time.Time
 	raw     [][]byte // the stored bytes of Records
+	began   bool     // was empty when it was opened
 }
 
 // An Entry is one record with its stored bytes.
@@ -65,6 +66,7 @@ func (j *Journal) Open(ctx context.Context, c rotation.Chain) (*Chain, error) {
 	start := genesis(marker, c)
 	ch := &Chain{name: c, store: j.store, readers: j.opts.Readers, now: l.Now, head: rotation.Head{Chain: c, Digest: start}}
 	if len(objects) == 0 {
+		ch.began = true
 		return ch, nil
 	}
 	return ch, ch.read(ctx, objects, start)
@@ -98,6 +100,9 @@ func (c *Chain) read(ctx context.Context, objects []Object, start string) error 
 
 // Head is the last record; on an empty chain Seq 0 and the digest the first record will continue from.
 func (c *Chain) Head() rotation.Head { return c.head }
+
+// BeganHere says that the chain was empty when it was opened: every record is of this Chain's own appending.
+func (c *Chain) BeganHere() bool { return c.began }
 
 // StoreNow is the store's clock when the chain was listed; zero where the store has none.
 func (c *Chain) StoreNow() time.Time { return c.now }

@@ -52,10 +52,7 @@ func New(client API, group string) *Copier { return &Copier{client, group} }
 // sent later either.
 func (l *Copier) Copy(ctx context.Context, c *evidence.Chain) error {
 	stream := c.Head().Path()
-	last, err := l.last(ctx, c.Head().Chain)
-	if isA[*types.ResourceNotFoundException](err) {
-		err = l.create(ctx, stream)
-	}
+	last, err := l.begin(ctx, c)
 	if err != nil {
 		return fmt.Errorf("copy %s to log group %s: %w", c.Head().Chain, l.group, brief(err))
 	}
@@ -88,12 +85,29 @@ func rejection(r *types.RejectedLogEventsInfo, n int) string {
 	return fmt.Sprintf("of %d records %d were kept out as too old (14 days, or the group's retention) and %d as too far in the future (2 hours)", n, old, future)
 }
 
-func (l *Copier) create(ctx context.Context, stream string) error {
-	_, err := l.client.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &stream})
-	if isA[*types.ResourceAlreadyExistsException](err) {
-		return nil
+// begin gives the last record that the stream has, and makes the stream when there is none. Of a chain that began
+// here nobody can have copied anything, so the making is tried before the looking; a stream that is there after all,
+// from a copy before or a call repeated, is looked at.
+func (l *Copier) begin(ctx context.Context, c *evidence.Chain) (last int, err error) {
+	if c.BeganHere() {
+		if made, err := l.create(ctx, c.Head().Path()); made || err != nil {
+			return 0, err
+		}
 	}
-	return err
+	last, err = l.last(ctx, c.Head().Chain)
+	if isA[*types.ResourceNotFoundException](err) {
+		_, err = l.create(ctx, c.Head().Path())
+	}
+	return last, err
+}
+
+// create says whether it made the stream: it isn't where there was one already.
+func (l *Copier) create(ctx context.Context, stream string) (made bool, err error) {
+	_, err = l.client.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &stream})
+	if isA[*types.ResourceAlreadyExistsException](err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // batches splits records into legal calls. Times never go backwards in a stream: a record of a runner with a

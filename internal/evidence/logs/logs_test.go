@@ -2,6 +2,7 @@ package logs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -120,6 +121,79 @@ func TestTheStreamCatchesUpAndConfirmsTheChain(t *testing.T) {
 	if len(r.Chains) != 1 || len(r.Chains[0].Confirmed) != 7 {
 		t.Errorf("confirmed: %+v", r.Chains)
 	}
+}
+
+func TestAStreamIsLookedAtUnlessTheChainBeganHere(t *testing.T) {
+	w := start(t)
+	looks := func() int { return w.Count()["logs:GetLogEvents"] }
+	w.grow(t, 1, 2, time.Minute)
+	must(t, w.copier.Copy(t.Context(), w.chain))
+	if looks() != 0 {
+		t.Errorf("%d looks at a stream that was just made", looks())
+	}
+	w.grow(t, 1, 1, time.Minute)
+	must(t, w.copier.Copy(t.Context(), w.chain)) // the stream is there already
+	j := evidence.New(w.store, evidence.Options{})
+	var err error
+	w.chain, err = j.Open(t.Context(), prod)
+	must(t, err)
+	w.grow(t, 1, 1, time.Minute)
+	made := w.Count()["logs:CreateLogStream"]
+	must(t, w.copier.Copy(t.Context(), w.chain)) // another process's
+	if n := w.Count()["logs:CreateLogStream"]; n != made || looks() < 2 {
+		t.Errorf("%d streams made by who didn't begin the chain, %d looks", n-made, looks())
+	}
+	if n := w.events(t); n != 4 || len(w.digests(t)) != 4 {
+		t.Errorf("%d events of 4 records: %v", n, w.digests(t))
+	}
+}
+
+func TestAStreamWhoseMakingWasNotAnsweredGetsEachRecordOnce(t *testing.T) {
+	for _, retries := range []int{1, 3} {
+		w := start(t)
+		w.grow(t, 1, 2, time.Minute)
+		lost := 0
+		w.Fail(func(c sandbox.Call) error {
+			if c.Operation == "CreateLogStream" && lost == 0 {
+				lost++
+				return sandbox.ErrLost
+			}
+			return nil
+		})
+		api := again{w.client, retries}
+		err := logs.New(api, group).Copy(t.Context(), w.chain)
+		if (err != nil) != (retries == 1) {
+			t.Errorf("%d tries: %v", retries, err)
+		}
+		must(t, w.copier.Copy(t.Context(), w.chain))
+		if n := w.events(t); n != 2 {
+			t.Errorf("%d tries: %d events of 2 records", retries, n)
+		}
+	}
+}
+
+// again repeats the making of a stream, as the SDK's standard does.
+type again struct {
+	*cloudwatchlogs.Client
+	tries int
+}
+
+func (a again) CreateLogStream(ctx context.Context, in *cloudwatchlogs.CreateLogStreamInput, o ...func(*cloudwatchlogs.Options)) (out *cloudwatchlogs.CreateLogStreamOutput, err error) {
+	for range a.tries {
+		if out, err = a.Client.CreateLogStream(ctx, in, o...); err == nil || errors.As(err, new(*types.ResourceAlreadyExistsException)) {
+			return out, err
+		}
+	}
+	return out, err
+}
+
+// events is how many the stream has, doubles too.
+func (w *world) events(t *testing.T) int {
+	t.Helper()
+	name, stream, head := group, prod.Path(), true
+	out, err := w.client.GetLogEvents(t.Context(), &cloudwatchlogs.GetLogEventsInput{LogGroupName: &name, LogStreamName: &stream, StartFromHead: &head})
+	must(t, err)
+	return len(out.Events)
 }
 
 func TestARecordSentTwiceIsOneAndAStrangerShows(t *testing.T) {
