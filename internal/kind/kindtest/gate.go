@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"hash/fnv"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +97,14 @@ func (g *gate) thaw() {
 		<-f
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// turn gives calls that are made at the same time an order of their own: a history is the same one each time,
+// whichever goroutine runs first. The bubble's time goes on only when all of them wait.
+func turn(what string) {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(what)) // never fails
+	time.Sleep(time.Duration(1 + h.Sum64()%uint64(time.Millisecond/4)))
 }
 
 // pass makes a call, or what the mode makes of it. effect is the call's arrival; refuse is an answer of the
@@ -243,6 +252,11 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		res.Request = req
 		return nil
 	}
+	what := t.in.Name(req)
+	if !changes { // what is written may hold chance, and is never sent beside another write
+		what += string(body)
+	}
+	turn(what)
 	if err := t.g.pass(req.Context(), t.in.Name(req), changes, false, effect, refuse); err != nil {
 		return nil, err
 	}
@@ -256,15 +270,18 @@ type gated struct {
 }
 
 func (s gated) Create(ctx context.Context, name string, data []byte) error {
+	turn("store.Create " + name)
 	return s.g.pass(ctx, "store.Create "+name, true, true, func() error { return s.s.Create(ctx, name, data) }, refused)
 }
 
 func (s gated) Read(ctx context.Context, name string) (data []byte, err error) {
+	turn("store.Read " + name)
 	err = s.g.pass(ctx, "store.Read "+name, false, true, func() (err error) { data, err = s.s.Read(ctx, name); return err }, refused)
 	return data, err
 }
 
 func (s gated) List(ctx context.Context, prefix string) (l evidence.Listing, err error) {
+	turn("store.List " + prefix)
 	err = s.g.pass(ctx, "store.List "+prefix, false, true, func() (err error) { l, err = s.s.List(ctx, prefix); return err }, refused)
 	return l, err
 }
