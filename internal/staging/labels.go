@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -71,6 +72,16 @@ func seen(out *secretsmanager.DescribeSecretOutput) *look {
 		s.tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
 	return s
+}
+
+// together makes reads that don't depend on one another at the same time. Which of their errors counts is the
+// caller's to say, in an order of its own.
+func together(reads ...func()) {
+	var all sync.WaitGroup
+	for _, read := range reads {
+		all.Go(read)
+	}
+	all.Wait()
 }
 
 // on are the labels of a version, sorted.

@@ -22,7 +22,7 @@ const maxLabels = 20
 const maxTags = 50
 
 // Preflight looks whether the secret can be rotated by labels, reads its current value, and records all that
-// undoing needs. It changes nothing. Refusals are *rotation.Failure.
+// undoing needs. It changes nothing. Refusals are *rotation.Failure. A secret that the first look refuses isn't read.
 func (l *Labels) Preflight(ctx context.Context, t Secret, past rotation.Past) (rotation.Result, Content, error) {
 	s, err := l.look(ctx, t.Name)
 	if err != nil {
@@ -33,19 +33,21 @@ func (l *Labels) Preflight(ctx context.Context, t Secret, past rotation.Past) (r
 			return rotation.Result{}, Content{}, err
 		}
 	}
-	old, err := l.get(ctx, t.Name, "", Current)
-	if err != nil {
-		return rotation.Result{}, Content{}, cloud.Judge(err, fmt.Sprintf("read the current value of %q", t.Name))
-	}
-	if old.Version != s.at[Current] {
+	var old Content
+	var unread, unlisted, mayNot error
+	var allowed string
+	together(func() { old, unread = l.get(ctx, t.Name, "", Current) },
+		func() { _, unlisted = l.versions(ctx, t.Name) }, // the proof will need it; a missing permission shows now
+		func() { allowed, mayNot = l.mayWrite(ctx, aws.ToString(s.ARN)) })
+	switch {
+	case unread != nil:
+		return rotation.Result{}, Content{}, cloud.Judge(unread, fmt.Sprintf("read the current value of %q", t.Name))
+	case old.Version != s.at[Current]:
 		return rotation.Result{Wait: fmt.Sprintf("%q to answer the same version twice", t.Name), Again: 3 * time.Second}, Content{}, nil
-	}
-	if _, err := l.versions(ctx, t.Name); err != nil {
-		return rotation.Result{}, Content{}, cloud.Judge(err, fmt.Sprintf("list the versions of %q", t.Name))
-	}
-	allowed, err := l.mayWrite(ctx, aws.ToString(s.ARN))
-	if err != nil {
-		return rotation.Result{}, Content{}, err
+	case unlisted != nil:
+		return rotation.Result{}, Content{}, cloud.Judge(unlisted, fmt.Sprintf("list the versions of %q", t.Name))
+	case mayNot != nil:
+		return rotation.Result{}, Content{}, mayNot
 	}
 	text := fmt.Sprintf("current %s, %s, encrypted with %s; %s", version(old.Version),
 		count(len(s.VersionIdsToStages), "labelled version"), keyName(aws.ToString(s.KmsKeyId)), allowed)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/rotation"
@@ -44,6 +45,40 @@ func TestARotationFromEndToEnd(t *testing.T) {
 		fmt.Fprintf(&all, "%s\n\n", text)
 	}
 	golden(t, "texts.txt", all.String())
+}
+
+// Each answer is held back until all that are asked for at the same time have arrived.
+func TestReadsThatNeedNoOtherLeaveTogether(t *testing.T) {
+	for _, tt := range []struct {
+		step     string
+		together []string
+	}{
+		{"preflight", []string{"GetSecretValue", "ListSecretVersionIds"}},
+	} {
+		l := prepared(t, Target{}).run(forward[:slices.Index(forward, tt.step)]...)
+		waiting, all := slices.Clone(tt.together), make(chan struct{})
+		l.alter = func(op string, b []byte) []byte {
+			l.mu.Lock()
+			i := slices.Index(waiting, op)
+			if i >= 0 {
+				waiting = slices.Delete(waiting, i, i+1)
+				if len(waiting) == 0 {
+					close(all)
+				}
+			}
+			l.mu.Unlock()
+			if i < 0 {
+				return b
+			}
+			select {
+			case <-all:
+			case <-time.After(10 * time.Second):
+				t.Errorf("%s: %s is waited for before %v leave", tt.step, op, tt.together)
+			}
+			return b
+		}
+		l.run(tt.step)
+	}
 }
 
 func TestEachStepTwiceIsTheSameAsOnce(t *testing.T) {
