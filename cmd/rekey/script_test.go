@@ -113,6 +113,7 @@ var masks = []struct {
 	{regexp.MustCompile(`ready: [0-9a-f]{32}`), "ready: 5708e5708e5708e5708e5708e5708e57"},
 	{regexp.MustCompile(`[^\s"]+ pid \d+`), "host pid 4242"},
 	{regexp.MustCompile(`request\s+[0-9a-f-]{36}`), "request …"},
+	{regexp.MustCompile(`request "[0-9A-F]{16}"`), `request "…"`},
 	{regexp.MustCompile(`"nonce":"[A-Z0-9]+"`), `"nonce":"…"`},
 }
 

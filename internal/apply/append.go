@@ -90,6 +90,9 @@ func (w *work) fill(rec rotation.Record) rotation.Record {
 	rec.Chain, rec.Rotation, rec.Attempt, rec.Runner = w.plan.Chain, w.plan.Rotation, w.plan.Attempt, w.Self
 	rec.At = w.Clock.Now().UTC().Round(0)
 	rec.Text, rec.Hint = w.Scrub(rec.Text), w.Scrub(rec.Hint)
+	if q := w.lease.quietAt().UTC().Round(0); q.After(rec.At) {
+		rec.QuietAt = &q
+	}
 	if len(w.records) > 0 {
 		rec.ClaimSeq = w.records[0].Seq
 	}

@@ -26,6 +26,8 @@ const (
 	// Margin is what a second runner waits beyond the lease, by the store's clock: whatever the first one sent
 	// within its lease has arrived, or is refused, by then.
 	Margin = Quiet + time.Minute
+	// MostAhead is how far a runner's clock may be ahead of the store's for steps that wait for a time.
+	MostAhead = 10 * time.Minute
 	// tries is how often an unknown outcome is looked at again before it is left to a later run.
 	tries = 3
 	// grace is what a step under way gets when the process is asked to stop: half of what GitHub leaves a job.
@@ -133,6 +135,9 @@ func (r *Runner) open(ctx context.Context, j Job) (*work, error) {
 		return nil, err
 	}
 	w := &work{Runner: r, job: j, chain: c, plan: j.Claim.Plan, tail: c.Records}
+	if now := c.StoreNow(); !now.IsZero() {
+		w.ahead = r.Clock.Now().Sub(now)
+	}
 	w.lease.clock = r.Clock
 	if len(c.Records) == 0 {
 		return w, w.order(ctx)

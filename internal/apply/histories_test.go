@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -101,6 +103,51 @@ func TestWhoWeAreIsAskedForAClaimAndForNothingElse(t *testing.T) {
 		next.Identity = j.Identity
 		if _, err := h.runner().Run(t.Context(), next); !errors.Is(err, nobody) || slices.Contains(h.asked, "create") {
 			t.Errorf("%v, asked %v", err, h.asked)
+		}
+	})
+}
+
+// A clock that is days ahead would find the retention over at once.
+func TestAClockAheadOfTheStoresDecommissionsNothing(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		j := h.jobs(name, nil)["dev"]
+		h.run(j, plan.Deferred)
+		r := h.runner()
+		r.Clock = ahead{49 * time.Hour}
+		var failure *rotation.Failure
+		if _, err := r.Run(t.Context(), j); !errors.As(err, &failure) || !strings.Contains(failure.Msg, "ahead") {
+			t.Errorf("%v", err)
+		}
+		if got := h.chain("dev"); strings.Contains(got, "decommission") {
+			t.Error(got)
+		}
+		// What must go back goes back all the same.
+		j.RollBack = "kim"
+		if st, err := r.Run(t.Context(), j); err != nil || st.Decision.State != plan.RolledBack {
+			t.Errorf("%v, %v", st.Decision, err)
+		}
+	})
+}
+
+type ahead struct{ by time.Duration }
+
+func (a ahead) Now() time.Time                                 { return clock{}.Now().Add(a.by) }
+func (ahead) After(d time.Duration) <-chan time.Time           { return clock{}.After(d) }
+func (ahead) Sleep(ctx context.Context, d time.Duration) error { return clock{}.Sleep(ctx, d) }
+
+// The process dies right after the record: that a call of its may still arrive is in the record itself.
+func TestARecordTellsThatACallMayStillArrive(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		h.steps["validate"] = func(ctx context.Context, _ rotation.Past) (rotation.Result, error) {
+			rotation.FenceOf(ctx).Unanswered()
+			return rotation.Result{}, nil
+		}
+		j := h.jobs(name, nil)["dev"]
+		st := h.run(j, plan.Deferred)
+		for _, r := range st.Records {
+			if r.Step == "validate" && (r.QuietAt == nil || !r.QuietAt.Equal(r.At.Add(apply.Quiet))) {
+				t.Errorf("record %d: quiet at %v", r.Seq, r.QuietAt)
+			}
 		}
 	})
 }

@@ -23,6 +23,7 @@ type work struct {
 	tail       []rotation.Record // the chain's latest attempt as found, ours or not
 	other      *rotation.Claim   // of the tail, when that is another rotation
 	superseded bool
+	ahead      time.Duration     // our clock of the store's, when the chain was opened
 	former     []rotation.Record // of an attempt that was refused, and that this one takes the place of
 	refused    string            // this one is refused as that one was
 	takenUp    bool              // another runner began this attempt
@@ -121,6 +122,10 @@ func (w *work) admit(ctx context.Context, s rotation.Step) error {
 	if err := w.known(ctx); err != nil {
 		return err
 	}
+	if s.Phase != rotation.Rollback && w.ahead > MostAhead {
+		return rotation.Failf("set this machine's clock", "the clock here is %s ahead of the evidence store's: windows and retentions would seem over that aren't",
+			w.ahead.Round(time.Second))
+	}
 	if w.lease.remaining() > 0 {
 		return nil
 	}
@@ -182,10 +187,13 @@ func (w *work) leased() time.Time {
 	last := w.tail[i]
 	p := claimOf(w.tail).Plan
 	switch {
-	case last.Outcome == rotation.Released && last.QuietAt != nil:
+	case last.Runner == w.Self && last.Rotation == w.plan.Rotation:
+		return time.Time{}
+	case last.Outcome != rotation.Released && !left(&p, w.tail[:i+1]):
+	case last.QuietAt != nil:
 		// As long after, rather than at that time: their clock may not be the store's.
 		return w.chain.LastStored().Add(last.QuietAt.Sub(last.At))
-	case last.Outcome == rotation.Released, last.Runner == w.Self, left(&p, w.tail[:i+1]):
+	default:
 		return time.Time{}
 	}
 	return w.chain.LastStored().Add(Lease + Margin)
@@ -291,11 +299,7 @@ func (w *work) release(ctx context.Context, err error) error {
 	if err != nil {
 		rec.Text = err.Error()
 	}
-	if q := w.lease.quietAt(); q.After(w.Clock.Now()) {
-		q = q.UTC().Round(0)
-		rec.QuietAt = &q
-	}
-	if err == nil && rec.QuietAt == nil && left(&w.plan, w.records) {
+	if err == nil && !w.lease.quietAt().After(w.Clock.Now()) && left(&w.plan, w.records) {
 		w.lease.drop()
 		return nil
 	}

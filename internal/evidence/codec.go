@@ -144,8 +144,6 @@ func check(r rotation.Record) error {
 		return fmt.Errorf("outcome %.40q: this program doesn't know it", r.Outcome)
 	case (r.Outcome == rotation.Claimed) != (r.Claim != nil) || (r.Claim != nil) != (r.ClaimSeq == r.Seq):
 		return errors.New("a claim, and nothing else, begins an attempt")
-	case r.QuietAt != nil && r.Outcome != rotation.Released:
-		return errors.New("quiet_at belongs to a release")
 	case !utc(r.At) || r.QuietAt != nil && !utc(*r.QuietAt):
 		return errors.New("a time that isn't set, or not UTC")
 	case r.Runner.ID == "" || r.Runner.Nonce == "":

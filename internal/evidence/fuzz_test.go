@@ -65,7 +65,6 @@ func TestWhatCantBeARecordIsNeverWritten(t *testing.T) {
 		`a claim, and nothing else, begins an attempt`:                                 func(r *rotation.Record) { r.Claim = &rotation.Claim{} },
 		`the runner has no ID or no nonce`:                                             func(r *rotation.Record) { r.Runner.Nonce = "" },
 		`a time that isn't set, or not UTC`:                                            func(r *rotation.Record) { r.At = time.Time{} },
-		`quiet_at belongs to a release`:                                                func(r *rotation.Record) { r.QuietAt = &r.At },
 		`file "files/../x": its name, digest or size can't be`:                         func(r *rotation.Record) { r.Files = []rotation.FileRef{{Name: "files/../x", Digest: r.Prev}} },
 		`"app~db in prod": a name with ~ can't have a chain: it stands for /`:          func(r *rotation.Record) { r.Secret = "app~db" },
 		`secret "..": is not a name`:                                                   func(r *rotation.Record) { r.Secret = "app/../x" },

@@ -40,7 +40,7 @@ type Record struct {
 	Hint     string            `json:"hint,omitempty"`
 	Facts    map[string]string `json:"facts,omitempty"`
 	Files    []FileRef         `json:"files,omitempty"`
-	QuietAt  *time.Time        `json:"quiet_at,omitempty"` // in Released: no call of this runner can still arrive after
+	QuietAt  *time.Time        `json:"quiet_at,omitempty"` // a call of this runner had no answer: until then it can still arrive
 	Claim    *Claim            `json:"claim,omitempty"`
 }
 
