@@ -23,7 +23,11 @@ func (l *Labels) Create(ctx context.Context, past rotation.Past, mint Mint) (rot
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	s, err := l.look(ctx, k.arn)
+	var s *look
+	var had before
+	together(func() { s, err = l.look(ctx, k.arn) },
+		func() { had.sought = l.seek(ctx, k.arn, k.token) },
+		func() { had.old, had.unread = l.get(ctx, k.arn, k.old, Current) })
 	if err != nil {
 		return rotation.Result{}, err
 	}
@@ -36,7 +40,7 @@ func (l *Labels) Create(ctx context.Context, past rotation.Past, mint Mint) (rot
 	}
 	done := rotation.Result{Facts: map[string]string{factNew: k.token}}
 	if _, labelled := s.VersionIdsToStages[k.token]; !labelled {
-		attached, err := l.put(ctx, k, mint)
+		attached, err := l.put(ctx, k, had, mint)
 		if err != nil {
 			return rotation.Result{}, err
 		}
@@ -53,27 +57,38 @@ func (l *Labels) Create(ctx context.Context, past rotation.Past, mint Mint) (rot
 	return done, l.move(ctx, k.arn, Pending, s.at[Pending], k.token)
 }
 
+// before is what put goes by.
+type before struct {
+	sought error // of looking for the new version
+	old    Content
+	unread error // of reading the old one
+}
+
+// seek is nil where the version is there.
+func (l *Labels) seek(ctx context.Context, name, id string) error {
+	_, err := l.fetch(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name, VersionId: &id})
+	return err
+}
+
 // put is false when the version was there already: without its label, then.
-func (l *Labels) put(ctx context.Context, k kept, mint Mint) (attached bool, err error) {
+func (l *Labels) put(ctx context.Context, k kept, had before, mint Mint) (attached bool, err error) {
 	doing := fmt.Sprintf("store the new version of %q", called(k.arn))
 	// Minting again and putting that under the same token would be refused; asking first spares an honest try.
-	_, err = l.fetch(ctx, &secretsmanager.GetSecretValueInput{SecretId: &k.arn, VersionId: &k.token})
-	switch {
+	switch err := had.sought; {
 	case err == nil:
 		return false, nil
 	case !notThere(err) && cloud.Code(err) != cloud.InvalidRequest:
 		return false, cloud.Judge(err, fmt.Sprintf("look for %s of %q", version(k.token), called(k.arn)))
 	}
-	old, err := l.get(ctx, k.arn, k.old, Current)
-	if err != nil {
-		return false, cloud.Judge(err, fmt.Sprintf("read %s of %q", version(k.old), called(k.arn)))
+	if had.unread != nil {
+		return false, cloud.Judge(had.unread, fmt.Sprintf("read %s of %q", version(k.old), called(k.arn)))
 	}
-	v, err := mint(ctx, old)
+	v, err := mint(ctx, had.old)
 	if err != nil {
 		return false, err
 	}
 	in := &secretsmanager.PutSecretValueInput{SecretId: &k.arn, ClientRequestToken: &k.token, VersionStages: []string{Pending}}
-	if old.Binary {
+	if had.old.Binary {
 		in.SecretBinary = v.Reveal()
 	} else {
 		in.SecretString = new(string(v.Reveal()))
@@ -96,33 +111,44 @@ func (l *Labels) Proof(ctx context.Context, t Secret, past rotation.Past) (was, 
 	if err != nil {
 		return was, is, res, err
 	}
-	const again = 3 * time.Second
-	if is, err = l.get(ctx, k.arn, k.new, Pending); err != nil {
-		// Reads lag behind, the label's as well as the version's; the step's deadline decides.
-		if notThere(err) || cloud.Code(err) == cloud.InvalidRequest {
-			return Content{}, Content{}, rotation.Result{Wait: version(k.new) + " to become readable", Again: again}, nil
-		}
-		return was, is, res, cloud.Judge(err, fmt.Sprintf("read %s of %q back", version(k.new), called(k.arn)))
-	}
-	if was, err = l.get(ctx, k.arn, k.old, Current); err != nil {
-		return was, is, res, cloud.Judge(err, fmt.Sprintf("read %s of %q", version(k.old), called(k.arn)))
-	}
-	encrypted, wait, err := l.encrypted(ctx, t, k, past)
+	was, is, text, wait, err := l.proof(ctx, t, k, past)
 	if err != nil || wait != "" {
-		return Content{}, Content{}, rotation.Result{Wait: wait, Again: again}, err
+		return Content{}, Content{}, rotation.Result{Wait: wait, Again: 3 * time.Second}, err
 	}
-	synced, wait, err := l.synced(ctx, k.arn)
-	if err != nil || wait != "" {
-		return Content{}, Content{}, rotation.Result{Wait: wait, Again: again}, err
-	}
-	return was, is, rotation.Result{Text: "read back by version and label; " + encrypted + synced}, nil
+	return was, is, rotation.Result{Text: "read back by version and label; " + text}, nil
 }
 
-func (l *Labels) encrypted(ctx context.Context, t Secret, k kept, past rotation.Past) (text, wait string, err error) {
-	all, err := l.versions(ctx, k.arn)
-	if err != nil {
-		return "", "", cloud.Judge(err, fmt.Sprintf("list the versions of %q", called(k.arn)))
+func (l *Labels) proof(ctx context.Context, t Secret, k kept, past rotation.Past) (was, is Content, text, wait string, err error) {
+	var unread, unreadOld, unlisted, unseen error
+	var all map[string][]string
+	var s *look
+	together(func() { is, unread = l.get(ctx, k.arn, k.new, Pending) },
+		func() { was, unreadOld = l.get(ctx, k.arn, k.old, Current) },
+		func() { all, unlisted = l.versions(ctx, k.arn) },
+		func() { s, unseen = l.look(ctx, k.arn) })
+	switch {
+	case notThere(unread) || cloud.Code(unread) == cloud.InvalidRequest:
+		// Reads lag behind, the label's as well as the version's; the step's deadline decides.
+		return was, is, "", version(k.new) + " to become readable", nil
+	case unread != nil:
+		return was, is, "", "", cloud.Judge(unread, fmt.Sprintf("read %s of %q back", version(k.new), called(k.arn)))
+	case unreadOld != nil:
+		return was, is, "", "", cloud.Judge(unreadOld, fmt.Sprintf("read %s of %q", version(k.old), called(k.arn)))
+	case unlisted != nil:
+		return was, is, "", "", cloud.Judge(unlisted, fmt.Sprintf("list the versions of %q", called(k.arn)))
 	}
+	encrypted, wait, err := encryptedWith(all, t, k, past)
+	if err != nil || wait != "" {
+		return was, is, "", wait, err
+	}
+	if unseen != nil {
+		return was, is, "", "", unseen
+	}
+	synced, wait, err := inSync(s, k.arn)
+	return was, is, encrypted + synced, wait, err
+}
+
+func encryptedWith(all map[string][]string, t Secret, k kept, past rotation.Past) (text, wait string, err error) {
 	keys, ok := all[k.new]
 	if !ok {
 		return "", version(k.new) + " to be listed", nil
@@ -147,10 +173,9 @@ func (l *Labels) encrypted(ctx context.Context, t Secret, k kept, past rotation.
 	return "encrypted with " + keyName(want), "", nil
 }
 
-func (l *Labels) synced(ctx context.Context, name string) (text, wait string, err error) {
-	s, err := l.look(ctx, name)
-	if err != nil || len(s.ReplicationStatus) == 0 {
-		return "", "", err
+func inSync(s *look, name string) (text, wait string, err error) {
+	if len(s.ReplicationStatus) == 0 {
+		return "", "", nil
 	}
 	if err := replicaFailed(s, name); err != nil {
 		return "", "", err

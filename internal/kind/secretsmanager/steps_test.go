@@ -54,6 +54,8 @@ func TestReadsThatNeedNoOtherLeaveTogether(t *testing.T) {
 		together []string
 	}{
 		{"preflight", []string{"GetSecretValue", "ListSecretVersionIds"}},
+		{"create", []string{"DescribeSecret", "GetSecretValue", "GetSecretValue"}},
+		{"test", []string{"DescribeSecret", "GetSecretValue", "GetSecretValue", "ListSecretVersionIds"}},
 	} {
 		l := prepared(t, Target{}).run(forward[:slices.Index(forward, tt.step)]...)
 		waiting, all := slices.Clone(tt.together), make(chan struct{})
