@@ -34,10 +34,10 @@ var (
 	pinned = "PINNED-BY-BATCH"
 )
 
-// deny refuses the next calls of one operation, as a changed permission does.
-func deny(operation, step string, outcome rotation.Outcome) act {
+// deny refuses the next calls of one operation, as many as leave together, as a changed permission does.
+func deny(operation string, calls int, step string, outcome rotation.Outcome) act {
 	return act{step: step, outcome: outcome, do: func(s *scene, env string) {
-		left := 1
+		left := calls
 		var mu sync.Mutex
 		s.world.Fail(func(c sandbox.Call) error {
 			mu.Lock()
@@ -59,15 +59,15 @@ var troubles = map[string][]act{
 		_, _ = s.world.PutByHand(s.scenario.Secrets[env], `{"password":"a colleague's"}`, "AWSPENDING") // it is there
 	}}},
 	"baseline": {{do: func(s *scene, env string) { s.consumer.Break(env, 503) }}},
-	"create":   {deny("PutSecretValue", "preflight", rotation.Done)},
-	"test":     {deny("GetSecretValue", "create", rotation.Done)},
-	"promote":  {deny("UpdateSecretVersionStage", "test", rotation.Done)},
+	"create":   {deny("PutSecretValue", 1, "preflight", rotation.Done)},
+	"test":     {deny("GetSecretValue", 2, "create", rotation.Done)},
+	"promote":  {deny("UpdateSecretVersionStage", 1, "test", rotation.Done)},
 	"validate": {refused},
-	"restore":  {refused, deny("UpdateSecretVersionStage", "validate/health", rotation.Failed)},
+	"restore":  {refused, deny("UpdateSecretVersionStage", 1, "validate/health", rotation.Failed)},
 	"after-restore": {refused, {step: "restore", outcome: rotation.Done,
 		do:   func(s *scene, env string) { s.consumer.Break(env, 503) },
 		mend: func(s *scene, env string) string { s.consumer.Break(env, 0); return "somebody mended the application" }}},
-	"discard": {refused, deny("UpdateSecretVersionStage", "after-restore/health", rotation.Done)},
+	"discard": {refused, deny("UpdateSecretVersionStage", 1, "after-restore/health", rotation.Done)},
 	"decommission": {{step: "validate/health", outcome: rotation.Done,
 		do: func(s *scene, env string) {
 			name := s.scenario.Secrets[env]
