@@ -78,6 +78,7 @@ const (
 // New is an App that has read nothing yet.
 func New(w World) *App {
 	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: rate.NewLimiter(WritesPerSecond-burst, burst)}
+	a.Cloud.Paces = cloud.NewPaces() // of the whole run, as writes is
 	if a.Progress == nil {
 		a.Progress = func(*rotation.Plan, rotation.Record) {}
 	}

@@ -20,13 +20,17 @@ type fence struct {
 	base   http.RoundTripper
 	limit  time.Duration
 	writes *rate.Limiter
+	paces  *Paces
 	open   bool
 }
 
-// RoundTrip ends within limit. A changing call waits for its turn, asks the fence and leaves; one that left and
-// got no complete answer is reported as unanswered.
+// RoundTrip ends within limit of the call's turn, which some reads wait for, too. A changing call waits for its
+// turn, asks the fence and leaves; one that left and got no complete answer is reported as unanswered.
 func (f *fence) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, service, op := req.Context(), awsmiddleware.GetServiceID(req.Context()), awsmiddleware.GetOperationName(req.Context())
+	if err := f.paces.wait(ctx, service, op); err != nil {
+		return nil, refuse(req, fmt.Errorf("%s %s waits for its turn: %w", service, op, err))
+	}
 	if Reads(service, op) {
 		return f.read(req)
 	}

@@ -45,6 +45,7 @@ type Options struct {
 	Endpoint       string                  // of every service, instead of the standard configuration's
 	Transport      http.RoundTripper       // instead of the SDK's, below the fence; not for finding credentials
 	Writes         *rate.Limiter           // shared by all sessions of one account; nil makes one of DefaultWriteRate
+	Paces          *Paces                  // likewise; nil makes them
 	CallLimit      time.Duration           // time limit of one attempt of a call; 0 means DefaultCallLimit
 	// Unfenced lets changing calls leave without a lease. Only for the evidence store and its log copy: there
 	// the conditional write decides who may go on, so it can't wait for that decision.
@@ -76,6 +77,9 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if o.Writes == nil {
 		o.Writes = rate.NewLimiter(DefaultWriteRate, DefaultWriteRate)
 	}
+	if o.Paces == nil {
+		o.Paces = NewPaces()
+	}
 	if o.Role != "" {
 		// Credentials are fetched over the plain transport: assuming a role changes nothing.
 		provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), o.Role, func(a *stscreds.AssumeRoleOptions) {
@@ -92,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 		})
 	}
 	cfg.HTTPClient = &http.Client{
-		Transport: &fence{base: base(cfg.HTTPClient), limit: o.CallLimit, writes: o.Writes, open: o.Unfenced},
+		Transport: &fence{base: base(cfg.HTTPClient), limit: o.CallLimit, writes: o.Writes, paces: o.Paces, open: o.Unfenced},
 		// A signed call, which may carry a value, goes to its endpoint and nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
