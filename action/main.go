@@ -44,7 +44,11 @@ func run(ctx context.Context, a *githubactions.Action) error {
 	paths := strings.Fields(a.Getenv("REKEY_REQUESTS"))
 	if found := rekey.Load(paths...); found.Len() > 0 {
 		annotate(a, found)
-		return fmt.Errorf("%d problems in registry, requests or configuration", len(found.Sorted()))
+		err := fmt.Errorf("%d problems in registry, requests or configuration", len(found.Sorted()))
+		if a.Getenv("REKEY_COMMAND") == "apply" && rekey.Ruled(found) && rekey.Actor != "" {
+			err = errors.Join(err, takeBack(ctx, a, rekey)) // what is going back doesn't wait for them
+		}
+		return err
 	}
 	switch command := a.Getenv("REKEY_COMMAND"); command {
 	case "lint":
@@ -74,6 +78,19 @@ func carry(ctx context.Context, a *githubactions.Action, rekey *app.App, paths [
 	if err != nil {
 		return err
 	}
+	return advance(ctx, a, rekey, tasks, o)
+}
+
+func takeBack(ctx context.Context, a *githubactions.Action, rekey *app.App) error {
+	tasks, err := rekey.Begun(ctx, "")
+	if err != nil {
+		return err
+	}
+	return advance(ctx, a, rekey, tasks, app.Options{Environment: a.Getenv("REKEY_ENVIRONMENT"), OnlyBack: true})
+}
+
+// advance carries the tasks on and shows how they stand.
+func advance(ctx context.Context, a *githubactions.Action, rekey *app.App, tasks []app.Task, o app.Options) error {
 	results, err := rekey.Apply(ctx, tasks, o)
 	if err != nil {
 		return err

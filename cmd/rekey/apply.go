@@ -16,7 +16,6 @@ import (
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/evidence"
 	"github.com/rastup/rekey/internal/plan"
-	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -76,6 +75,10 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 		prepared = f.begun
 	}
 	a, tasks, err := prepared(c, paths)
+	if errors.Is(err, errFound) && a != nil && o.RollBack == "" { // what is going back goes on going back
+		o.OnlyBack = true
+		tasks, err = a.Begun(c.Context(), "")
+	}
 	if err != nil {
 		return err
 	}
@@ -94,22 +97,29 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if o.OnlyBack {
+		results = slices.DeleteFunc(results, func(r app.Result) bool {
+			d := r.Status.Decision
+			return r.Err == nil && d.Step.Phase != rotation.Rollback && (d.State != plan.RolledBack || !r.Status.Appended)
+		})
+	}
+	switch {
+	case asJSON:
 		err = json.NewEncoder(c.OutOrStdout()).Encode(outcomes(results, a))
-	} else {
+	case len(results) > 0 || !o.OnlyBack:
 		err = printResults(c, a, results)
 	}
-	if err == nil && failed(results, o) {
+	if err == nil && (o.OnlyBack || failed(results, o)) {
 		err = errFound
 	}
 	return err
 }
 
-// prepared is what can begin or is open.
+// prepared is what can begin or is open. With errFound the App, where there is one, can still take back.
 func (f *flags) prepared(c *cobra.Command, paths []string) (*app.App, []app.Task, error) {
 	a, err := f.acting(c, paths)
 	if err != nil {
-		return nil, nil, err
+		return a, nil, err
 	}
 	tasks, err := a.Tasks(c.Context(), paths...)
 	return a, tasks, err
@@ -128,7 +138,7 @@ func (f *flags) begun(c *cobra.Command, paths []string) (*app.App, []app.Task, e
 	}
 	fmt.Fprint(c.ErrOrStderr(), found)
 	switch {
-	case slices.ContainsFunc(found.Sorted(), func(p problem.Problem) bool { return p.File == a.Inputs.Config.File }):
+	case !a.Ruled(found):
 		return nil, nil, errFound
 	case a.Actor == "":
 		return nil, nil, nobody

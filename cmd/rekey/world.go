@@ -37,7 +37,8 @@ func (f *flags) app(c *cobra.Command) (*app.App, error) {
 	}), nil
 }
 
-// loaded is app with everything people wrote, which must be right.
+// loaded is app with everything people wrote, which must be right: else errFound, and the App if that can still
+// take something back.
 func (f *flags) loaded(c *cobra.Command, paths []string) (*app.App, error) {
 	a, err := f.app(c)
 	if err != nil {
@@ -45,7 +46,10 @@ func (f *flags) loaded(c *cobra.Command, paths []string) (*app.App, error) {
 	}
 	if found := a.Load(paths...); found.Len() > 0 {
 		fmt.Fprint(c.ErrOrStderr(), found)
-		return nil, errFound
+		if !a.Ruled(found) || a.Actor == "" {
+			a = nil
+		}
+		return a, errFound
 	}
 	for _, p := range paths {
 		if !a.Has(p) {
@@ -61,7 +65,7 @@ var nobody = usageError{errors.New("nobody answers for it: give --actor LOGIN")}
 func (f *flags) acting(c *cobra.Command, paths []string) (*app.App, error) {
 	a, err := f.loaded(c, paths)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	if a.Actor == "" {
 		return nil, nobody

@@ -136,11 +136,12 @@ func (a *App) begun(o evidence.Open) (Task, error) {
 	return Task{Rotation: o.Rotation, Secret: o.Secret}, nil
 }
 
-// Begun are the jobs of an open rotation from the journal alone: its request may be gone, the registry unreadable.
+// Begun are the jobs of an open rotation, or with "" of all, from the journal alone: requests may be gone, the registry
+// unreadable.
 func (a *App) Begun(ctx context.Context, name string) (tasks []Task, err error) {
 	open, err := a.openRotations(ctx, nil)
 	for _, o := range open {
-		if o.Rotation == name {
+		if o.Rotation == name || name == "" {
 			tasks = append(tasks, finish(Task{Rotation: o.Rotation, Secret: o.Secret}, o))
 		}
 	}
@@ -163,6 +164,7 @@ type Options struct {
 	Environment string
 	Again       bool   // start rolled-back rotations again
 	RollBack    string // a person wants the old credential back: why
+	OnlyBack    bool   // nothing goes forward: the tree has mistakes, and what is going back doesn't wait for them
 }
 
 // Apply carries every task on in one environment as far as it can go now, many at once, and brings what is
@@ -176,7 +178,7 @@ func (a *App) Apply(ctx context.Context, tasks []Task, o Options) ([]Result, err
 	for _, t := range tasks {
 		for _, j := range t.Jobs {
 			if j.Claim.Plan.Environment == o.Environment {
-				j.Again, j.RollBack = o.Again, o.RollBack
+				j.Again, j.RollBack, j.OnlyBack = o.Again, o.RollBack, o.OnlyBack
 				results = append(results, Result{Task: t, Status: apply.Status{Plan: j.Claim.Plan}})
 				results[len(results)-1].Task.Jobs = slices.Clone(t.Jobs)
 			}
@@ -209,7 +211,7 @@ func (a *App) foresee(ctx context.Context, environment string) {
 
 func (a *App) carry(ctx context.Context, runner *apply.Runner, r *Result, o Options) {
 	j := r.Task.job(o.Environment)
-	j.Again, j.RollBack = o.Again, o.RollBack
+	j.Again, j.RollBack, j.OnlyBack = o.Again, o.RollBack, o.OnlyBack
 	if session, err := a.session(ctx, o.Environment); err == nil {
 		j.Identity = session.Identity
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -99,6 +100,11 @@ func (a *App) Load(paths ...string) *problem.List {
 	in, list := inputs.Load(os.DirFS(a.Root), filepath.ToSlash(a.Config), Shapes(), a.Clock.Now(), paths...)
 	a.Inputs = in
 	return list
+}
+
+// Ruled says whether the house rules themselves are right: to take something back, no more of the tree is needed.
+func (a *App) Ruled(found *problem.List) bool {
+	return !slices.ContainsFunc(found.Sorted(), func(p problem.Problem) bool { return p.File == a.Inputs.Config.File })
 }
 
 // session is an environment's clients, made once.

@@ -64,6 +64,7 @@ func (w *work) flush(ctx context.Context) error {
 			return fmt.Errorf("record %s: %w", rec.Outcome, err)
 		}
 		w.lease.renew(since)
+		w.appended = true
 		w.pending = w.pending[1:]
 		w.records[len(w.records)-len(w.pending)-1] = *rec
 		w.Progress(&w.plan, *rec)

@@ -74,6 +74,7 @@ type Job struct {
 	Withdrawn bool           // the request's file is gone: what hasn't begun doesn't begin
 	Again     bool           // a person starts a rolled-back rotation again
 	RollBack  string         // a person wants the old credential back: who, and why
+	OnlyBack  bool           // only what is going back already goes on
 	// Identity is the cloud identity that acts. It is asked when a claim is made, and not for what has begun: that
 	// nobody answers keeps no old credential from being brought back. nil: the claim names none.
 	Identity func(context.Context) (string, error)
@@ -86,6 +87,7 @@ type Status struct {
 	Records  []rotation.Record // of this rotation's latest attempt; none when unclaimed
 	Head     rotation.Head     // of the chain
 	Chain    *evidence.Chain   // as this run left it
+	Appended bool              // by this run
 	Waits    string            // what an open step, or the whole job, waits for
 }
 

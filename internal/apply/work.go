@@ -23,6 +23,7 @@ type work struct {
 	tail       []rotation.Record // the chain's latest attempt as found, ours or not
 	other      *rotation.Claim   // of the tail, when that is another rotation
 	superseded bool
+	appended   bool
 	ahead      time.Duration     // our clock of the store's, when the chain was opened
 	former     []rotation.Record // of an attempt that was refused, and that this one takes the place of
 	refused    string            // this one is refused as that one was
@@ -34,7 +35,7 @@ type work struct {
 }
 
 func (w *work) status() Status {
-	s := Status{Plan: w.plan, Records: w.records, Head: w.chain.Head(), Chain: w.chain, Waits: cmp.Or(w.waits, w.held)}
+	s := Status{Plan: w.plan, Records: w.records, Head: w.chain.Head(), Chain: w.chain, Appended: w.appended, Waits: cmp.Or(w.waits, w.held)}
 	if w.superseded {
 		s.Decision = plan.Decision{State: plan.Superseded, Why: "superseded by " + w.other.Plan.Rotation}
 		return s
@@ -93,7 +94,7 @@ func (w *work) loop(ctx context.Context) error {
 			}
 			continue
 		}
-		if !d.Due() || w.held != "" {
+		if !d.Due() || w.held != "" || w.job.OnlyBack && d.Step.Phase != rotation.Rollback {
 			return nil
 		}
 		if err := w.admit(ctx, d.Step); err != nil {
