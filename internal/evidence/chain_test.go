@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,10 +18,17 @@ var (
 	chain = rotation.Chain{Environment: "prod", Secret: "payments/stripe-webhook"}
 )
 
-// A clock that moves a second with every look.
+// A clock that moves a second with every look, whoever looks.
 type clock struct{ t time.Time }
 
-func (c *clock) now() time.Time { c.t = c.t.Add(time.Second); return c.t }
+var looking sync.Mutex
+
+func (c *clock) now() time.Time {
+	looking.Lock()
+	defer looking.Unlock()
+	c.t = c.t.Add(time.Second)
+	return c.t
+}
 
 func inFolder(t testing.TB) (*folder.Store, string, *clock) {
 	t.Helper()
