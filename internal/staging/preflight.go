@@ -37,8 +37,12 @@ func (l *Labels) Preflight(ctx context.Context, t Secret, past rotation.Past) (r
 	var unread, unlisted, mayNot error
 	var allowed string
 	together(func() { old, unread = l.get(ctx, t.Name, "", Current) },
-		func() { _, unlisted = l.versions(ctx, t.Name) }, // the proof will need it; a missing permission shows now
-		func() { allowed, mayNot = l.mayWrite(ctx, aws.ToString(s.ARN)) })
+		func() {
+			allowed, mayNot = l.mayWrite(ctx, aws.ToString(s.ARN))
+			// The proof will need it: a missing permission shows now. After the slower call, lest the looks of a
+			// hundred secrets stand in front of the first proof.
+			_, unlisted = l.versions(ctx, t.Name)
+		})
 	switch {
 	case unread != nil:
 		return rotation.Result{}, Content{}, cloud.Judge(unread, fmt.Sprintf("read the current value of %q", t.Name))
