@@ -26,10 +26,10 @@ secret in three environments. It refuses what AWS refuses. Nothing is kept when 
 			if err != nil {
 				return usageError{err}
 			}
-			fmt.Fprintf(c.OutOrStdout(), `export AWS_ENDPOINT_URL=%s
-export AWS_REGION=%s
-export AWS_ACCESS_KEY_ID=%s
-export AWS_SECRET_ACCESS_KEY=%s
+			fmt.Fprintf(c.OutOrStdout(), `export AWS_ENDPOINT_URL=%[1]s
+export AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s
+export AWS_ACCESS_KEY_ID=%[3]s
+export AWS_SECRET_ACCESS_KEY=%[4]s
 `, server.URL(), s.Region, sandbox.AccessKeyID, sandbox.SecretAccessKey)
 			fmt.Fprintf(c.ErrOrStderr(), "account %s: bucket %s, log group %s, secrets", s.Account, s.Bucket, s.LogGroup)
 			for _, env := range s.Environments {
