@@ -328,7 +328,11 @@ func (a *App) Views(results []Result) (views []report.View) {
 			if s.Chain == nil {
 				continue
 			}
-			envs = append(envs, report.Environment{Name: s.Plan.Environment, Plan: s.Plan, Records: s.Records, Decision: s.Decision, Head: s.Head})
+			e := report.Environment{Name: s.Plan.Environment, Plan: s.Plan, Records: s.Records, Decision: s.Decision, Head: s.Head}
+			if j := t.job(e.Name); !j.Withdrawn {
+				e.Draft = &j.Claim
+			}
+			envs = append(envs, e)
 		}
 		if len(envs) == 0 {
 			continue

@@ -21,15 +21,16 @@ type Environment struct {
 	Plan     rotation.Plan
 	Records  []rotation.Record // of the rotation's latest attempt, its claim first; none when it hasn't begun
 	Decision plan.Decision
-	Head     rotation.Head // of the chain
+	Draft    *rotation.Claim // as it would be claimed, where it isn't yet; nil: unknown
+	Head     rotation.Head   // of the chain
 }
 
 // A View is one secret's rotation across its environments. Times are UTC.
 type View struct {
 	Secret, Rotation string
 	Kind, Reason     string
-	Ticket, Owner    string // "" before the first claim
-	Path             string // the request's file; "" before the first claim
+	Ticket, Owner    string // "" where neither claim nor draft is known
+	Path             string // the request's file; likewise
 	Now              time.Time
 	Environments     []Standing
 	Checklist        []Item
@@ -40,7 +41,7 @@ func New(secret, name string, envs []Environment, now time.Time) View {
 	v := View{Secret: secret, Rotation: name, Now: now}
 	for _, e := range envs {
 		v.Kind, v.Reason = cmp.Or(v.Kind, e.Plan.Kind), cmp.Or(v.Reason, e.Plan.Reason)
-		if c := claim(e.Records); c != nil {
+		if c := cmp.Or(claim(e.Records), e.Draft); c != nil {
 			v.Ticket, v.Owner, v.Path = cmp.Or(v.Ticket, c.Ticket), cmp.Or(v.Owner, c.Owner), cmp.Or(v.Path, c.Path)
 		}
 	}
