@@ -29,9 +29,12 @@ test: ## everything: lint, demo, all tests with the race detector and real compo
 race: tools
 	go test -race -shuffle=on -count=1 -timeout=20m ./...
 
-# The suites that by themselves try a selection, with every case.
+# The suites that by themselves try a selection, with every case; they say how many that were.
 full: tools
-	REKEY_FULL=1 go test -shuffle=on -count=1 -timeout=30m $$(grep -rl --include='*_test.go' --include='kindtest.go' REKEY_FULL . | xargs -n1 dirname | sort -u)
+	@echo "go test: every case of the long suites"
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	  if REKEY_FULL=1 go test -v -shuffle=on -count=1 -timeout=30m $$(grep -rl --include='*_test.go' --include='kindtest.go' REKEY_FULL . | xargs -n1 dirname | sort -u) >"$$log" 2>&1; \
+	  then grep -E '^ok|[0-9] (cases|histories|secrets|canaries)|caught by' "$$log"; else cat "$$log"; exit 1; fi
 
 fuzz: ## every fuzz target for FUZZ=5s; what it finds becomes a seed that every test run tries
 	.ci/fuzz $(FUZZ)
