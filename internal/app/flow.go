@@ -34,7 +34,7 @@ type Result struct {
 	Err    error // an unknown outcome, or why nothing could be begun
 }
 
-// Atonce is how many rotations of an environment are carried on at the same time.
+// AtOnce is how many rotations of an environment are carried on at the same time.
 const AtOnce = 100
 
 // Plans makes the plans of the requests named, or of all that can still begin. It needs no credentials.
@@ -178,9 +178,7 @@ func (a *App) Apply(ctx context.Context, tasks []Task, o Options) ([]Result, err
 	for _, t := range tasks {
 		for _, j := range t.Jobs {
 			if j.Claim.Plan.Environment == o.Environment {
-				j.Again, j.RollBack, j.OnlyBack = o.Again, o.RollBack, o.OnlyBack
 				results = append(results, Result{Task: t, Status: apply.Status{Plan: j.Claim.Plan}})
-				results[len(results)-1].Task.Jobs = slices.Clone(t.Jobs)
 			}
 		}
 	}

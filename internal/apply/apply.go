@@ -21,7 +21,8 @@ const (
 	// Lease is how long a record keeps its chain for its runner, counted from before it was sent.
 	Lease = 10 * time.Minute
 	// Quiet is how long after it left a call can still arrive: AWS refuses requests whose signature is older
-	// than five minutes. What an unanswered call may still change isn't called undone before.
+	// than five minutes (IAM User Guide, "Elements of an AWS API request signature"; S3 takes 15, but there the
+	// conditional write decides). What an unanswered call may still change isn't called undone before.
 	Quiet = 5 * time.Minute
 	// Margin is what a second runner waits beyond the lease, by the store's clock: whatever the first one sent
 	// within its lease has arrived, or is refused, by then.

@@ -7,16 +7,3 @@
 // no lease can read and nothing else. Package cloud must never decide what to call, keep a response body, or
 // put into an error anything a value could hide in.
 package cloud
-
-import "time"
-
-// How long after its signing a call may still take effect: AWS refuses older signatures, so a call that was
-// lost on the way can't arrive later.
-//
-// IAM User Guide, "Elements of an AWS API request signature": a request must reach AWS within five minutes of
-// the time stamp in it. Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)": requests
-// are valid for 15 minutes.
-const (
-	QuietAfter   = 5 * time.Minute
-	QuietAfterS3 = 15 * time.Minute
-)
