@@ -79,14 +79,24 @@ func (s *Service) open(r *wire.Request, ref string, changes bool) (*secret, erro
 	return found, nil
 }
 
-// change opens a secret for an operation that alters versions or labels.
-func (s *Service) change(r *wire.Request, ref string) (*secret, error) {
-	found, err := s.open(r, ref, true)
+// alive opens a secret for an operation that one marked for deletion refuses.
+func (s *Service) alive(r *wire.Request, ref string, changes bool) (*secret, error) {
+	found, err := s.open(r, ref, changes)
 	switch {
 	case err != nil:
 		return nil, err
 	case !found.marked.IsZero():
 		return nil, markedForDeletion()
+	}
+	return found, nil
+}
+
+// change opens a secret for an operation that alters versions or labels.
+func (s *Service) change(r *wire.Request, ref string) (*secret, error) {
+	found, err := s.alive(r, ref, true)
+	switch {
+	case err != nil:
+		return nil, err
 	case found.owner != "":
 		return nil, managed()
 	}

@@ -72,12 +72,9 @@ func (s *Service) tagResource(r *wire.Request) (any, error) {
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}
-	of, err := s.open(r, in.SecretId, true)
-	switch {
-	case err != nil:
+	of, err := s.alive(r, in.SecretId, true)
+	if err != nil {
 		return nil, err
-	case !of.marked.IsZero():
-		return nil, markedForDeletion()
 	}
 	if err := checkTags(of.tags, in.Tags); err != nil {
 		return nil, err
@@ -126,12 +123,9 @@ func (s *Service) untagResource(r *wire.Request) (any, error) {
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}
-	of, err := s.open(r, in.SecretId, true)
-	switch {
-	case err != nil:
+	of, err := s.alive(r, in.SecretId, true)
+	if err != nil {
 		return nil, err
-	case !of.marked.IsZero():
-		return nil, markedForDeletion()
 	}
 	of.tags = slices.DeleteFunc(of.tags, func(t Tag) bool { return slices.Contains(in.TagKeys, t.Key) })
 	of.changed = r.At

@@ -192,12 +192,9 @@ func (s *Service) getSecretValue(r *wire.Request) (any, error) {
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}
-	of, err := s.open(r, in.SecretId, false)
-	switch {
-	case err != nil:
+	of, err := s.alive(r, in.SecretId, false)
+	if err != nil {
 		return nil, err
-	case !of.marked.IsZero():
-		return nil, markedForDeletion()
 	}
 	v, err := of.pick(in.VersionId, in.VersionStage)
 	if err != nil {
