@@ -35,6 +35,8 @@ type Decision struct {
 	Step  rotation.Step // due, or waited for; zero when over
 	Until time.Time     // of Deferred: the instant it becomes due
 	Why   string        // for people; "" when Open
+
+	Approval string // of Waiting: what people must approve first, see rotation.Approval.For; "" it waits for something else
 }
 
 // Due says whether there is something to do now.

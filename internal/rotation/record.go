@@ -20,6 +20,7 @@ const (
 	Failed   Outcome = "failed"         // definitely
 	Asked    Outcome = "rollback-asked" // a person wants the old credential back
 	Attached Outcome = "attached"       // a person added supporting evidence
+	Approved Outcome = "approved"       // people let it go on: Record.Approval is set
 	Waiting  Outcome = "waiting"        // progress only, never appended
 )
 
@@ -42,6 +43,7 @@ type Record struct {
 	Files    []FileRef         `json:"files,omitempty"`
 	QuietAt  *time.Time        `json:"quiet_at,omitempty"` // a call of this runner had no answer: until then it can still arrive
 	Claim    *Claim            `json:"claim,omitempty"`
+	Approval *Approval         `json:"approval,omitempty"`
 }
 
 // A FileRef names a stored piece of evidence.
@@ -68,25 +70,56 @@ type Head struct {
 type Actors struct {
 	Operator  string   `json:"operator"`            // answers for it: tag rotated_by
 	Requested string   `json:"requested,omitempty"` // wrote the request
-	Reviewed  []string `json:"reviewed,omitempty"`  //
+	Merged    string   `json:"merged,omitempty"`    // its pull request
+	Reviewed  []string `json:"reviewed,omitempty"`  // approved the commit that was merged
 	Approved  []string `json:"approved,omitempty"`  // the environment
+}
+
+// An Origin is the merged pull request that a request came by.
+type Origin struct {
+	Repository  string    `json:"repository"`   // owner/name
+	PullRequest int       `json:"pull_request"` // number
+	URL         string    `json:"url"`
+	Head        string    `json:"head"`  // commit that was reviewed and merged
+	Merge       string    `json:"merge"` // commit that the merge made
+	MergedAt    time.Time `json:"merged_at"`
+}
+
+// What an approval is for. A rotation's covers all of it, unless its decommission is asked for by itself.
+const (
+	ApprovesRotation     = "rotation"
+	ApprovesDecommission = "decommission"
+)
+
+// An Approval is people letting a rotation go on in one environment.
+type Approval struct {
+	For         string    `json:"for"`                   // ApprovesRotation, ApprovesDecommission
+	Digest      string    `json:"digest"`                // of the plan they were asked about
+	Environment string    `json:"environment,omitempty"` // the GitHub Environment that asked; "" by hand
+	Run         string    `json:"run"`                   // of the workflow, without its attempt; or who, by hand
+	Count       int       `json:"count"`                 // entries of that run for that environment so far: each counts once
+	By          []string  `json:"by"`                    // logins
+	Comment     string    `json:"comment,omitempty"`     // redacted
+	SeenAt      time.Time `json:"seen_at"`               // GitHub doesn't say when it was given
 }
 
 // A Claim begins an attempt. It holds all that later runs need, without the request's file.
 type Claim struct {
-	Plan       Plan     `json:"plan"`
-	Path       string   `json:"path"`    // the request's file
-	Request    string   `json:"request"` // its bytes
-	Ticket     string   `json:"ticket,omitempty"`
-	Owner      string   `json:"owner"`
-	Tags       []string `json:"tags,omitempty"`
-	Actors     Actors   `json:"actors"`
-	Identity   string   `json:"identity,omitempty"`   // the cloud identity that acts
-	Commit     string   `json:"commit,omitempty"`     //
-	Program    string   `json:"program"`              // version of this program
-	Previous   *Head    `json:"previous,omitempty"`   // the environment before, as it was found
-	Supersedes string   `json:"supersedes,omitempty"` // a rotation whose retention this one ends
-	Inherits   []Fact   `json:"inherits,omitempty"`   // what that one kept, and this one now answers for
+	Plan       Plan      `json:"plan"`
+	Path       string    `json:"path"`    // the request's file
+	Request    string    `json:"request"` // its bytes
+	Ticket     string    `json:"ticket,omitempty"`
+	Owner      string    `json:"owner"`
+	Tags       []string  `json:"tags,omitempty"`
+	Actors     Actors    `json:"actors"`
+	Origin     *Origin   `json:"origin,omitempty"`     // how the request came to the default branch, where that is known
+	Approval   *Approval `json:"approval,omitempty"`   // as it was when the attempt began
+	Identity   string    `json:"identity,omitempty"`   // the cloud identity that acts
+	Commit     string    `json:"commit,omitempty"`     //
+	Program    string    `json:"program"`              // version of this program
+	Previous   *Head     `json:"previous,omitempty"`   // the environment before, as it was found
+	Supersedes string    `json:"supersedes,omitempty"` // a rotation whose retention this one ends
+	Inherits   []Fact    `json:"inherits,omitempty"`   // what that one kept, and this one now answers for
 }
 
 // A Fact is something a step recorded.

@@ -113,6 +113,7 @@ type Plan struct {
 	NeedsThis bool      `json:"needs_this"`          // ... in this rotation, not just in its latest
 	Supersede bool      `json:"supersede,omitempty"` // may take over from a rotation still in its retention
 	StartBy   time.Time `json:"start_by"`            // never begun by then: never begins
+	Approvals []string  `json:"approvals,omitempty"` // what people must approve: see Approval.For
 	Steps     []Step    `json:"steps"`
 	Undo      []Step    `json:"undo"`
 }
