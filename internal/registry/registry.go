@@ -37,6 +37,7 @@ type Entry struct {
 
 	page           *page
 	kindAt, lastAt int // bytes in the page
+	lastEnd        int // where the cell of LastRotated ends; 0: there is none, or nobody can tell what it says
 }
 
 // An Environment is where a secret lives in one environment.

@@ -75,10 +75,10 @@ func (p *page) table(t *tables.Table) (ours bool) {
 	return true
 }
 
-// A cell is what stands in a column, and the byte where it begins.
+// A cell is what stands in a column, and the bytes where that begins and ends; end is 0 where the row has no such cell.
 type cell struct {
-	text string
-	at   int
+	text    string
+	at, end int
 }
 
 func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool) {
@@ -90,7 +90,7 @@ func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool)
 		one := cell{at: begin}
 		if c.Lines().Len() > 0 {
 			seg := c.Lines().At(0)
-			one.at = seg.Start
+			one.at, one.end = seg.Start, seg.Stop
 			last = max(last, seg.Stop)
 		}
 		text, why := p.plain(c)
@@ -223,13 +223,14 @@ func (p *page) interval(e *Entry, c cell) {
 }
 
 func (p *page) lastRotated(e *Entry, c cell) {
-	switch e.lastAt = c.at; strings.ToLower(c.text) {
+	switch e.lastAt, e.lastEnd = c.at, c.end; strings.ToLower(c.text) {
 	case "", "never", "-", "–", "—":
 		return
 	}
 	t, err := calendar.ParseDate(c.text)
 	if err != nil {
 		p.list.Add(p.pos(c.at), "last-rotated", calendar.HintOf(err)+", or never", "%v", err)
+		e.lastEnd = 0
 	}
 	e.LastRotated = t
 }
