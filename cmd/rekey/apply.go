@@ -90,6 +90,7 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 	if f.unsealed != nil && o.RollBack == "" && runsCommands(tasks) {
 		return fmt.Errorf("command checks could read the variables rekey was started with, credentials among them: %w", f.unsealed)
 	}
+	o.ByHand = true
 	results, err := a.Apply(c.Context(), tasks, o)
 	if err == nil && len(results) == 0 && o.RollBack != "" {
 		err = rotation.Failf("see rekey status", "%s has nothing in %s to roll back", paths[0], o.Environment)

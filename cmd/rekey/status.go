@@ -27,7 +27,7 @@ func newStatus(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			results, err := a.Look(c.Context(), tasks)
+			results, err := a.Look(c.Context(), tasks, false)
 			if err != nil {
 				return err
 			}

@@ -132,7 +132,7 @@ func (w *town) apply(env string, o app.Options) map[string]plan.State {
 
 func (w *town) want(env, name string, want plan.State) {
 	w.t.Helper()
-	if got := w.apply(env, app.Options{}); got[name] != want {
+	if got := w.apply(env, app.Options{ByHand: true}); got[name] != want {
 		w.t.Fatalf("%s in %s is %q, want %q", name, env, got[name], want)
 	}
 }
@@ -182,8 +182,8 @@ func TestARotationClosesWhenEveryEnvironmentEnded(t *testing.T) {
 		t.Errorf("close.json: %v", c)
 	}
 	before := len(w.world.S3.Versions("rekey-evidence", ""))
-	w.apply("dev", app.Options{})
-	w.apply("stage", app.Options{})
+	w.apply("dev", app.Options{ByHand: true})
+	w.apply("stage", app.Options{ByHand: true})
 	if after := len(w.world.S3.Versions("rekey-evidence", "")); after != before {
 		t.Errorf("%d objects more after it was closed", after-before)
 	}
@@ -198,7 +198,7 @@ func TestADeletedRequestFinishesWhatBeganAndBeginsNothing(t *testing.T) {
 	if err := os.Remove(filepath.Join(w.root, path)); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.apply("stage", app.Options{}); len(got) > 0 {
+	if got := w.apply("stage", app.Options{ByHand: true}); len(got) > 0 {
 		t.Errorf("stage: %v", got)
 	}
 	w.clock.Move(48 * time.Hour)
@@ -221,7 +221,7 @@ func TestACompromiseSupersedesARetentionAndAnswersForWhatItKept(t *testing.T) {
 	w.clock.Move(24 * time.Hour)
 	w.request("2026-11-24-app-database-again", "secret: app/database\nticket: SEC-3\n")
 	w.request(second, "secret: app/database\nticket: SEC-2\nreason: compromise\nretain: 1h\n")
-	got := w.apply("dev", app.Options{})
+	got := w.apply("dev", app.Options{ByHand: true})
 	if got[second] != plan.Deferred || got[first] == plan.Finished {
 		t.Fatalf("%v", got)
 	}
@@ -244,7 +244,7 @@ func TestARolledBackRotationStaysOpenUntilItCanNotBeStartedAgain(t *testing.T) {
 	const name = "2026-11-23-app-database"
 	w.request(name, "secret: app/database\nticket: SEC-1\n")
 	w.want("dev", name, plan.Deferred)
-	if got := w.apply("dev", app.Options{RollBack: "ana: wrong one"}); got[name] != plan.RolledBack {
+	if got := w.apply("dev", app.Options{ByHand: true, RollBack: "ana: wrong one"}); got[name] != plan.RolledBack {
 		t.Fatalf("%v", got)
 	}
 	if l := w.labels("dev"); !slices.Equal(l, []string{"AWSCURRENT"}) {
@@ -254,10 +254,10 @@ func TestARolledBackRotationStaysOpenUntilItCanNotBeStartedAgain(t *testing.T) {
 	if w.closed(name) != nil {
 		t.Error("closed, though a person may start it again")
 	}
-	if got := w.apply("dev", app.Options{Again: true}); got[name] != plan.Deferred {
+	if got := w.apply("dev", app.Options{ByHand: true, Again: true}); got[name] != plan.Deferred {
 		t.Fatalf("again: %v", got)
 	}
-	if got := w.apply("dev", app.Options{RollBack: "ana: still wrong"}); got[name] != plan.RolledBack {
+	if got := w.apply("dev", app.Options{ByHand: true, RollBack: "ana: still wrong"}); got[name] != plan.RolledBack {
 		t.Fatalf("%v", got)
 	}
 	w.clock.Move(31 * 24 * time.Hour)

@@ -64,7 +64,7 @@ func (a *App) input(r *request.Request, e *registry.Entry) (plan.Input, error) {
 			return plan.Input{}, fmt.Errorf("%s: target: %w", at.Pos, err)
 		}
 		t := plan.Target{Environment: env.Name, Requested: slices.Contains(r.Of(e), env.Name), With: at.Target,
-			Recipe: kinds[i].Recipe(target), Hours: env.Hours.Rotation()}
+			Recipe: kinds[i].Recipe(target), Hours: env.Hours.Rotation(), Approvals: a.Inputs.Config.Approvals(env)}
 		if w, ok := r.Windows[env.Name]; ok {
 			t.Window = &w
 		}
@@ -94,8 +94,8 @@ func checkUse(u registry.Use) (plan.Use, error) {
 }
 
 // handlers are what carries a plan's steps out, on its environment's clients.
-func (a *App) handlers(ctx context.Context, p *rotation.Plan) (map[string]rotation.Handler, error) {
-	session, err := a.session(ctx, p.Environment)
+func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotation.Handler, error) {
+	session, err := a.session(ctx, c.Plan.Environment, c.Actors.Operator)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func TestAnOpenRotationIsTakenBackFromTheJournalAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := a.Apply(t.Context(), tasks, app.Options{Environment: "dev", RollBack: "ana"})
+	results, err := a.Apply(t.Context(), tasks, app.Options{ByHand: true, Environment: "dev", RollBack: "ana"})
 	if err != nil || len(results) != 1 || results[0].Err != nil || results[0].Status.Decision.State != plan.RolledBack {
 		t.Errorf("%v, %+v", err, results)
 	}

@@ -8,6 +8,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -49,6 +50,8 @@ type World struct {
 	Cloud    cloud.Options                         // endpoint, credentials, transport; region and role come from the configuration
 	HTTP     *http.Client                          // of http checks; nil: a plain one
 	Patience time.Duration                         // see apply.Runner
+	Reads    bool                                  // the evidence is only read, with the role for that where there is one
+	Preview  bool                                  // of a pull request: environments are looked at with the role for that
 	Progress func(*rotation.Plan, rotation.Record) // see apply.Runner; nil: none
 	Warn     func(string)                          // what went wrong beside the rotation itself; nil: nowhere
 }
@@ -107,22 +110,38 @@ func (a *App) Ruled(found *problem.List) bool {
 	return !slices.ContainsFunc(found.Sorted(), func(p problem.Problem) bool { return p.File == a.Inputs.Config.File })
 }
 
-// session is an environment's clients, made once.
-func (a *App) session(ctx context.Context, environment string) (*cloud.Session, error) {
+// session is an environment's clients that act for an operator, made once.
+func (a *App) session(ctx context.Context, environment, operator string) (*cloud.Session, error) {
 	e, ok := a.Inputs.Config.Environment(environment)
 	if !ok {
 		return nil, rotation.Failf("put it back into "+a.Config, "environment %q isn't configured any more", environment)
 	}
 	o := a.Cloud
 	o.Region, o.Role, o.Writes = e.Region, e.Role, a.writes
-	return a.open(ctx, environment, o)
+	if a.Preview {
+		if e.Preview == "" && a.Cloud.WebIdentity != nil {
+			return nil, rotation.Failf("name a read-only role as its preview", "%s has no role for pull requests", environment)
+		}
+		o.Role = cmp.Or(e.Preview, e.Role)
+	} else {
+		o.Entry = e.Entry
+	}
+	operator = cmp.Or(operator, a.Actor)
+	o.SessionName = "rekey-" + operator
+	if o.Entry != "" {
+		o.SourceIdentity = operator
+	}
+	return a.open(ctx, environment+"\x00"+operator, o)
 }
 
 // evidenceSession is the clients of the evidence store. They need no lease: a conditional write decides there.
 func (a *App) evidenceSession(ctx context.Context) (*cloud.Session, error) {
 	o := a.Cloud
 	e := a.Inputs.Config.Evidence
-	o.Region, o.Role, o.Unfenced = e.Region, e.Role, true
+	o.Region, o.Role, o.Unfenced, o.SessionName = e.Region, e.Role, true, "rekey-"+a.Actor
+	if a.Reads {
+		o.Role, o.Unfenced = cmp.Or(e.Reader, e.Role), false
+	}
 	return a.open(ctx, "\x00evidence", o)
 }
 
@@ -132,7 +151,6 @@ func (a *App) open(ctx context.Context, name string, o cloud.Options) (*cloud.Se
 	if s := a.sessions[name]; s != nil {
 		return s, nil
 	}
-	o.SessionName, o.SourceIdentity = "rekey-"+a.Actor, ""
 	s, err := cloud.Open(ctx, o)
 	if err == nil {
 		err = s.Ready(ctx)

@@ -57,9 +57,10 @@ type Bundle interface {
 
 // A Runner is one process at work. All fields are required unless said otherwise.
 type Runner struct {
-	Journal  Journal
-	Bundle   Bundle
-	Handlers func(context.Context, *rotation.Plan) (map[string]rotation.Handler, error) // by Step.Uses
+	Journal Journal
+	Bundle  Bundle
+	// Handlers are what carries out a claim's steps, by Step.Uses, acting for its operator.
+	Handlers func(context.Context, *rotation.Claim) (map[string]rotation.Handler, error)
 	Clock    Clock
 	Self     rotation.Runner
 	Scrub    func(string) string // the redactor
@@ -76,6 +77,10 @@ type Job struct {
 	Again     bool           // a person starts a rolled-back rotation again
 	RollBack  string         // a person wants the old credential back: who, and why
 	OnlyBack  bool           // only what is going back already goes on
+	OnlyBegun bool           // nothing new is claimed
+	// Approval lets what waits for it go on. Its For and Digest say what people were asked about; "" by hand, where
+	// a person approves what they start. nil: what waits for approval goes on waiting.
+	Approval *rotation.Approval
 	// Identity is the cloud identity that acts. It is asked when a claim is made, and not for what has begun: that
 	// nobody answers keeps no old credential from being brought back. nil: the claim names none.
 	Identity func(context.Context) (string, error)
@@ -90,6 +95,7 @@ type Status struct {
 	Chain    *evidence.Chain   // as this run left it
 	Appended bool              // by this run
 	Waits    string            // what an open step, or the whole job, waits for
+	Busy     error             // of Look: a *Busy, where somebody else is at work on the chain or has it open
 }
 
 // Validated says whether the environment after this one may begin.
@@ -117,7 +123,11 @@ func (r *Runner) Look(ctx context.Context, j Job) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	return w.status(), nil
+	s := w.status()
+	if !s.Decision.State.Over() {
+		s.Busy = w.free()
+	}
+	return s, nil
 }
 
 // Run carries a job as far as it can go now. An error besides a *Busy is an unknown outcome, or ErrChanged:
@@ -166,11 +176,12 @@ func (r *Runner) open(ctx context.Context, j Job) (*work, error) {
 	w.plan, w.records = claimOf(records).Plan, records
 	d := plan.Next(&w.plan, w.records, r.Clock.Now())
 	idle := !plan.MayHaveBegun(&w.plan, w.records) && !d.State.Over()
+	w.spend(records)
 	fresh := d.State == plan.RolledBack && j.Again || idle && (w.other != nil || w.plan.Digest != j.Claim.Plan.Digest)
 	switch {
 	case fresh && !j.Withdrawn:
 		if idle && w.plan.Digest == j.Claim.Plan.Digest {
-			w.former = records
+			w.former, w.granted = records, plan.Approval(records, rotation.ApprovesRotation)
 		}
 		w.plan, w.records = plan.Attempt(j.Claim.Plan, w.plan.Attempt+1), nil
 		return w, w.order(ctx)

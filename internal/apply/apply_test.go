@@ -124,7 +124,7 @@ func (h *house) runner() *apply.Runner {
 	}
 	return &apply.Runner{Journal: evidence.New(h.store, evidence.Options{}), Bundle: nowhere{}, Clock: clock{},
 		Self: rotation.Runner{ID: fmt.Sprintf("run %d", h.n), Nonce: fmt.Sprint(h.n)},
-		Handlers: func(context.Context, *rotation.Plan) (map[string]rotation.Handler, error) {
+		Handlers: func(context.Context, *rotation.Claim) (map[string]rotation.Handler, error) {
 			return map[string]rotation.Handler{"kind/toy": handler}, nil
 		},
 		Scrub: func(s string) string { return strings.ReplaceAll(s, "hunter2", "[redacted]") }, Progress: func(*rotation.Plan, rotation.Record) {}, Patience: h.patient}

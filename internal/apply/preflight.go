@@ -20,8 +20,9 @@ type Note struct {
 // something can leave: there is no lease.
 func (r *Runner) Preflight(ctx context.Context, p *rotation.Plan) (n Note) {
 	n = Note{Chain: p.Chain, OK: true}
-	handlers, err := r.Handlers(ctx, p)
-	past := rotation.PastOf([]rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: &rotation.Claim{Plan: *p}}})
+	c := &rotation.Claim{Plan: *p}
+	handlers, err := r.Handlers(ctx, c)
+	past := rotation.PastOf([]rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: c}})
 	for _, s := range p.Steps {
 		if err != nil || s.Phase != rotation.Preconditions {
 			break

@@ -24,11 +24,13 @@ type work struct {
 	other      *rotation.Claim   // of the tail, when that is another rotation
 	superseded bool
 	appended   bool
-	ahead      time.Duration     // our clock of the store's, when the chain was opened
-	former     []rotation.Record // of an attempt that was refused, and that this one takes the place of
-	refused    string            // this one is refused as that one was
-	takenUp    bool              // another runner began this attempt
-	held       string            // why a new claim must wait
+	ahead      time.Duration      // our clock of the store's, when the chain was opened
+	former     []rotation.Record  // of an attempt that was refused, and that this one takes the place of
+	refused    string             // this one is refused as that one was
+	takenUp    bool               // another runner began this attempt
+	held       string             // why a new claim must wait
+	granted    *rotation.Approval // of the former attempt: people weren't asked for nothing
+	spent      map[string]int     // approvals that former attempts used, by run
 	lease      lease
 	handlers   map[string]rotation.Handler
 	waits      string
@@ -55,6 +57,9 @@ func (w *work) status() Status {
 func (w *work) next() plan.Decision {
 	now := w.Clock.Now()
 	d := plan.Next(&w.plan, w.records, now)
+	if d.Approval != "" && len(w.records) == 0 && w.granted != nil {
+		d = plan.Next(&w.plan, []rotation.Record{{Outcome: rotation.Approved, Approval: w.granted}}, now)
+	}
 	if w.job.Withdrawn && !d.State.Over() && !plan.MayHaveBegun(&w.plan, w.records) {
 		return plan.Decision{State: plan.Missed, Why: "its request was withdrawn"}
 	}
@@ -93,6 +98,14 @@ func (w *work) loop(ctx context.Context) error {
 				return err
 			}
 			continue
+		}
+		if on, err := w.approve(ctx, d); err != nil {
+			return err
+		} else if on {
+			continue
+		}
+		if w.job.OnlyBegun && len(w.records) == 0 {
+			return nil
 		}
 		if !d.Due() || w.held != "" || w.job.OnlyBack && d.Step.Phase != rotation.Rollback {
 			return nil
@@ -144,7 +157,11 @@ func (w *work) known(ctx context.Context) (err error) {
 	if w.handlers != nil {
 		return nil
 	}
-	if w.handlers, err = w.Handlers(ctx, &w.plan); err != nil {
+	c := w.draft()
+	if len(w.records) > 0 {
+		c = claimOf(w.records)
+	}
+	if w.handlers, err = w.Handlers(ctx, &c); err != nil {
 		return err
 	}
 	for _, list := range [][]rotation.Step{w.plan.Steps, w.plan.Undo} {
@@ -241,7 +258,7 @@ func (w *work) claim(ctx context.Context) error {
 // draft is the claim as it would be appended now.
 func (w *work) draft() rotation.Claim {
 	c := w.job.Claim
-	c.Plan = w.plan
+	c.Plan, c.Approval, c.Spent = w.plan, w.granted, w.spent
 	if len(w.tail) == 0 {
 		return c
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"sync"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -37,16 +35,19 @@ const (
 // Options of a Session. The zero Options are the standard AWS configuration: environment, profile, SSO, container
 // and instance role, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>.
 type Options struct {
-	Region         string                  // default: the standard configuration's
-	Role           string                  // ARN to assume from there; "" acts as what is there
-	SessionName    string                  // of the assumed role; characters STS doesn't take become "-"
-	SourceIdentity string                  // likewise: the person. The role's trust policy must allow sts:SetSourceIdentity
-	Credentials    aws.CredentialsProvider // instead of the standard configuration's
-	Endpoint       string                  // of every service, instead of the standard configuration's
-	Transport      http.RoundTripper       // instead of the SDK's, below the fence; not for finding credentials
-	Writes         *rate.Limiter           // shared by all sessions of one account; nil makes one of DefaultWriteRate
-	Paces          *Paces                  // likewise; nil makes them
-	CallLimit      time.Duration           // time limit of one attempt of a call; 0 means DefaultCallLimit
+	Region         string // default: the standard configuration's
+	Role           string // ARN to assume from there; "" acts as what is there
+	SessionName    string // of the assumed role; characters STS doesn't take become "-"
+	SourceIdentity string // likewise: the person. The role's trust policy must allow sts:SetSourceIdentity
+	// WebIdentity fetches a fresh OIDC token, which Entry, or without it Role, is taken for.
+	WebIdentity func(context.Context) (string, error)
+	Entry       string                  // ARN of the role a token is exchanged for; Role is then assumed from it
+	Credentials aws.CredentialsProvider // instead of the standard configuration's
+	Endpoint    string                  // of every service, instead of the standard configuration's
+	Transport   http.RoundTripper       // instead of the SDK's, below the fence; not for finding credentials
+	Writes      *rate.Limiter           // shared by all sessions of one account; nil makes one of DefaultWriteRate
+	Paces       *Paces                  // likewise; nil makes them
+	CallLimit   time.Duration           // time limit of one attempt of a call; 0 means DefaultCallLimit
 	// Unfenced lets changing calls leave without a lease. Only for the evidence store and its log copy: there
 	// the conditional write decides who may go on, so it can't wait for that decision.
 	Unfenced bool
@@ -80,20 +81,8 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if o.Paces == nil {
 		o.Paces = NewPaces()
 	}
-	if o.Role != "" {
-		// Credentials are fetched over the plain transport: assuming a role changes nothing.
-		provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), o.Role, func(a *stscreds.AssumeRoleOptions) {
-			a.Duration = time.Hour // the most that STS gives to a role assumed from another role
-			if a.RoleSessionName = sessionName(o.SessionName); a.RoleSessionName == "" {
-				a.RoleSessionName = "rekey"
-			}
-			if who := sessionName(o.SourceIdentity); who != "" {
-				a.SourceIdentity = &who
-			}
-		})
-		cfg.Credentials = aws.NewCredentialsCache(provider, func(c *aws.CredentialsCacheOptions) {
-			c.ExpiryWindow = 5 * time.Minute
-		})
+	if cfg.Credentials, err = o.actAs(cfg); err != nil {
+		return nil, err
 	}
 	cfg.HTTPClient = &http.Client{
 		Transport: &fence{base: base(cfg.HTTPClient), limit: o.CallLimit, writes: o.Writes, paces: o.Paces, open: o.Unfenced},
@@ -135,18 +124,6 @@ func base(c aws.HTTPClient) http.RoundTripper {
 		}
 	}
 	return awshttp.NewBuildableClient().GetTransport()
-}
-
-var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)
-
-// sessionName makes s 2 to 64 characters that STS takes as RoleSessionName and SourceIdentity
-// (AWS STS API Reference, AssumeRole); "" stays "".
-func sessionName(s string) string {
-	s = notInSessionName.ReplaceAllString(s, "-")
-	if len(s) == 1 {
-		s += "-"
-	}
-	return s[:min(len(s), 64)]
 }
 
 // Ready fetches the credentials, so that a person who isn't logged in hears of that and not of a call that needed

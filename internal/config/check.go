@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -34,17 +35,33 @@ func Parse(file string, b []byte, checks map[string]func() any, l *problem.List)
 	if c.Requests == "" {
 		c.Requests = DefaultRequests
 	}
-	if c.Policy.Retain == 0 {
-		c.Policy.Retain = max(DefaultRetain, c.Policy.RetainLeast)
+	for i := range c.Environments {
+		e := &c.Environments[i]
+		e.GitHubEnvironment = cmp.Or(e.GitHubEnvironment, "rekey-"+e.Name)
+		e.Approval, e.Severity = cmp.Or(e.Approval, ApprovalRequired), cmp.Or(e.Severity, "SEV2")
 	}
-	if c.Policy.RetainLeast == 0 {
-		c.Policy.RetainLeast = min(DefaultRetain, c.Policy.Retain)
-	}
-	if c.Policy.StartWithin == 0 {
-		c.Policy.StartWithin = DefaultStartWithin
-	}
+	c.Policy.defaults()
 	c.readChecks(checks, l)
 	return c
+}
+
+func (p *Policy) defaults() {
+	if p.Retain == 0 {
+		p.Retain = max(DefaultRetain, p.RetainLeast)
+	}
+	if p.RetainLeast == 0 {
+		p.RetainLeast = min(DefaultRetain, p.Retain)
+	}
+	p.StartWithin = cmp.Or(p.StartWithin, DefaultStartWithin)
+	if p.Reviews == nil {
+		p.Reviews = new(int)
+		*p.Reviews = 1
+	}
+	if p.Separation == nil {
+		p.Separation = new(bool)
+		*p.Separation = true
+	}
+	p.DirectPush, p.Decommission = cmp.Or(p.DirectPush, "refuse"), cmp.Or(p.Decommission, "covered")
 }
 
 func (c *Config) readChecks(checks map[string]func() any, l *problem.List) {
@@ -77,6 +94,8 @@ func (c *Config) readChecks(checks map[string]func() any, l *problem.List) {
 var (
 	environmentName = lazy(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 	regionName      = lazy(`^[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}$`)
+	githubName      = lazy(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+	repository      = lazy(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`)
 	roleARN         = lazy(`^arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]{1,512}$`)
 	bucketName      = lazy(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	logGroupName    = lazy(`^[\w/.#-]{1,512}$`)
@@ -103,6 +122,30 @@ func (c *Config) Check(r *problem.Report) {
 		if first := slices.IndexFunc(c.Environments, func(o Environment) bool { return o.Name == e.Name }); first < i && e.Name != "" {
 			r.Add(at+"name", "duplicate-name", "rename one of the two", "there is already an environment %s", problem.Quote(e.Name))
 		}
+		c.checkGitHub(r, i)
+	}
+}
+
+// checkGitHub keeps an approval for one environment from opening another.
+func (c *Config) checkGitHub(r *problem.Report, i int) {
+	e := c.Environments[i]
+	for _, key := range []string{"github_environment", "continue_environment"} {
+		mine := map[string]string{"github_environment": cmp.Or(e.GitHubEnvironment, "rekey-"+e.Name), "continue_environment": e.ContinueEnvironment}[key]
+		for j, o := range c.Environments[:i+1] {
+			others := []string{cmp.Or(o.GitHubEnvironment, "rekey-"+o.Name)}
+			if j < i {
+				others = append(others, o.ContinueEnvironment)
+			} else if key == "github_environment" || o.Name == e.Name && j < i {
+				continue
+			}
+			if mine != "" && slices.ContainsFunc(others, func(s string) bool { return strings.EqualFold(s, mine) }) {
+				at := fmt.Sprintf("environments[%d]", i)
+				if r.Has(at + "." + key) {
+					at += "." + key
+				}
+				r.Add(at, "duplicate-name", "give it one of its own: an approval for one must not open another", "%s is another's GitHub Environment already", problem.Quote(mine))
+			}
+		}
 	}
 }
 
@@ -117,6 +160,23 @@ func (e *Environment) Check(r *problem.Report) {
 		r.Add("name", "name", "use a-z, 0-9 and hyphens, at most 40", "%s can't be an environment's name", problem.Quote(e.Name))
 	}
 	checkAWS(r, e.Region, e.Role)
+	checkRole(r, "entry", e.Entry)
+	checkRole(r, "preview", e.Preview)
+	if r.Has("entry") && !r.Has("role") {
+		r.Add("entry", "value", "name the role that is assumed from it", "entry leads nowhere without role")
+	}
+	for _, key := range []string{"github_environment", "continue_environment"} {
+		name := map[string]string{"github_environment": e.GitHubEnvironment, "continue_environment": e.ContinueEnvironment}[key]
+		if r.Has(key) && !githubName().MatchString(name) {
+			r.Add(key, "name", "use letters, digits, hyphens, dots and underscores, at most 100", "%s can't be a GitHub Environment here", problem.Quote(name))
+		}
+	}
+}
+
+func checkRole(r *problem.Report, key, arn string) {
+	if r.Has(key) && !roleARN().MatchString(arn) {
+		r.Add(key, "value", "write it like arn:aws:iam::111111111111:role/rekey-"+key, "%s isn't the ARN of an IAM role", problem.Quote(arn))
+	}
 }
 
 func checkAWS(r *problem.Report, region, role string) {
@@ -158,13 +218,14 @@ func (e *Evidence) Check(r *problem.Report) {
 	case isS3 && e.Lock == nil:
 		r.Add("", "missing-key", "for example lock: {mode: COMPLIANCE, retain: 7y}", "evidence lacks lock: without it a bucket's objects can be deleted")
 	}
-	for _, key := range []string{"lock", "region", "role"} {
+	for _, key := range []string{"lock", "region", "role", "reader"} {
 		if isFile && r.Has(key) {
 			r.Add(key, "value", "remove it, or use an s3:// store", "a folder has no %s", key)
 		}
 	}
 	if isS3 {
 		checkAWS(r, e.Region, e.Role)
+		checkRole(r, "reader", e.Reader)
 	}
 	if r.Has("log_group") && !logGroupName().MatchString(e.LogGroup) {
 		r.Add("log_group", "value", "write it like /rekey/audit", "%s isn't a log group's name", problem.Quote(e.LogGroup))
@@ -179,6 +240,13 @@ func (p *Policy) Check(r *problem.Report) {
 	}
 	if p.Retain > 0 && p.RetainLeast > p.Retain {
 		r.Add("retain", "value", "make them equal, or retain longer", "retain is shorter than retain_least")
+	}
+}
+
+// Check is what the fields' types can't say; see problem.Checker.
+func (t *Tickets) Check(r *problem.Report) {
+	if r.Has("github") && !repository().MatchString(t.GitHub) {
+		r.Add("github", "value", "write it like owner/name", "%s isn't a repository", problem.Quote(t.GitHub))
 	}
 }
 

@@ -29,6 +29,9 @@ type Config struct {
 	// environments it is for.
 	ChecksAsWritten []*problem.Node `json:"checks,omitempty" yaml:"checks"`
 
+	// Tickets says where approval tickets are kept.
+	Tickets *Tickets `json:"tickets,omitempty" yaml:"tickets"`
+
 	// Checks is ChecksAsWritten, read.
 	Checks []Check `json:"-" yaml:"-"`
 	// File is where the configuration stands.
@@ -47,7 +50,30 @@ type Environment struct {
 	Hours *Hours `json:"hours,omitempty" yaml:"hours"`
 	// Window says that a request must name a window for this environment. It is waived for reason compromise.
 	Window string `json:"window,omitempty" yaml:"window" jsonschema:"enum=required"`
+	// GitHubEnvironment is the GitHub Environment whose job rotates here. Default: rekey- and the name.
+	GitHubEnvironment string `json:"github_environment,omitempty" yaml:"github_environment"`
+	// ContinueEnvironment is the GitHub Environment, without reviewers and for the default branch only, in which what
+	// was approved goes on later: retention, windows, recovery. Default: every visit asks again.
+	ContinueEnvironment string `json:"continue_environment,omitempty" yaml:"continue_environment"`
+	// Approval says who is asked before a rotation begins here. Default: required, a reviewer of the GitHub
+	// Environment; review lets the reviews of the request stand for it, none asks nobody.
+	Approval string `json:"approval,omitempty" yaml:"approval" jsonschema:"enum=required,enum=review,enum=none"`
+	// Severity labels the incident of a rotation that failed here. Default: SEV2.
+	Severity string `json:"severity,omitempty" yaml:"severity" jsonschema:"enum=SEV1,enum=SEV2,enum=SEV3,enum=SEV4"`
+	// Entry is the ARN of an IAM role that a workflow's OIDC token is exchanged for; Role is then assumed from it
+	// with the operator as source identity. Default: the token is exchanged for Role itself.
+	Entry string `json:"entry,omitempty" yaml:"entry"`
+	// Preview is the ARN of an IAM role that only reads metadata, for the live preflight of pull requests. Default:
+	// pull requests have none.
+	Preview string `json:"preview,omitempty" yaml:"preview"`
 }
+
+// Who is asked before a rotation begins in an environment.
+const (
+	ApprovalRequired = "required" // a reviewer of its GitHub Environment
+	ApprovalReview   = "review"   // nobody again: the reviews of the request stand
+	ApprovalNone     = "none"     // nobody
+)
 
 // Hours are the times of the week at which a phase may start.
 type Hours struct {
@@ -77,6 +103,8 @@ type Evidence struct {
 	Region string `json:"region,omitempty" yaml:"region"`
 	// Role is the ARN of the IAM role that writes evidence. Default: the credentials that are there.
 	Role string `json:"role,omitempty" yaml:"role"`
+	// Reader is the ARN of an IAM role that only reads evidence, for jobs that rotate nothing. Default: Role.
+	Reader string `json:"reader,omitempty" yaml:"reader"`
 	// Lock keeps every object from being changed or deleted. A bucket must have it, a folder can't.
 	Lock *Lock `json:"lock,omitempty" yaml:"lock"`
 	// LogGroup of CloudWatch Logs that gets a copy of every record. Default: no copy.
@@ -111,6 +139,33 @@ type Policy struct {
 	RetainLeast rotation.Duration `json:"retain_least,omitempty" yaml:"retain_least"`
 	// StartWithin is how long after the date in its name a request may still begin. Default: 30d.
 	StartWithin rotation.Duration `json:"start_within,omitempty" yaml:"start_within"`
+	// Reviews is how many people must have approved the pull request of a request, at the commit that was merged.
+	// Default: 1.
+	Reviews *int `json:"reviews,omitempty" yaml:"reviews" jsonschema:"minimum=0,maximum=6"`
+	// Separation keeps who wrote a request from being counted among its reviewers and approvers. Default: true.
+	Separation *bool `json:"separation,omitempty" yaml:"separation"`
+	// DirectPush says what becomes of a request that came by no merged pull request. Default: refuse.
+	DirectPush string `json:"direct_push,omitempty" yaml:"direct_push" jsonschema:"enum=refuse,enum=allow"`
+	// Decommission is covered by the approval of the rotation, or asked for by itself. Default: covered.
+	Decommission string `json:"decommission,omitempty" yaml:"decommission" jsonschema:"enum=covered,enum=asked"`
+}
+
+// Tickets says where approval tickets are kept.
+type Tickets struct {
+	// GitHub is the repository, owner/name, whose issues tickets like #12 are. They are closed with a summary.
+	GitHub string `json:"github" yaml:"github" rekey:"required"`
+}
+
+// Approvals are what people must approve in an environment; see rotation.Approval.
+func (c *Config) Approvals(e Environment) (scopes []string) {
+	if e.Approval == ApprovalNone {
+		return nil
+	}
+	scopes = []string{rotation.ApprovesRotation}
+	if c.Policy.Decommission == "asked" {
+		scopes = append(scopes, rotation.ApprovesDecommission)
+	}
+	return scopes
 }
 
 // TicketMatches says whether the whole of ticket is what the policy asks for.

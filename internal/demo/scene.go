@@ -130,7 +130,7 @@ func (s *scene) apply(ctx context.Context, env string) (plan.Decision, error) {
 	if err != nil {
 		return plan.Decision{}, err
 	}
-	results, err := a.Apply(ctx, tasks, app.Options{Environment: env})
+	results, err := a.Apply(ctx, tasks, app.Options{ByHand: true, Environment: env})
 	if err != nil || len(results) == 0 {
 		return plan.Decision{State: plan.Finished}, err
 	}

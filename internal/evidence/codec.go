@@ -26,7 +26,7 @@ const (
 
 var outcomes = []rotation.Outcome{
 	rotation.Claimed, rotation.Resumed, rotation.Released, rotation.Begun, rotation.Noted,
-	rotation.Done, rotation.Failed, rotation.Asked, rotation.Attached,
+	rotation.Done, rotation.Failed, rotation.Asked, rotation.Attached, rotation.Approved,
 }
 
 // marshal makes a record's bytes for its place in a chain, and the record as later runs will read it: what
@@ -87,7 +87,7 @@ func decode(data []byte, v any) error {
 	return dec.Decode(v)
 }
 
-// walk goes over one JSON value. Keys are free below "facts" and "with" only.
+// walk goes over one JSON value. Keys are free below "facts", "with" and "spent" only.
 func walk(dec *json.Decoder, free bool, depth int) error {
 	t, err := dec.Token()
 	if err != nil {
@@ -119,7 +119,7 @@ func walk(dec *json.Decoder, free bool, depth int) error {
 				return fmt.Errorf("unknown key %q", key)
 			}
 			seen[key] = true
-			below = free || key == "facts" || key == "with"
+			below = free || key == "facts" || key == "with" || key == "spent"
 		}
 		if err := walk(dec, below, depth); err != nil {
 			return err
@@ -144,6 +144,8 @@ func check(r rotation.Record) error {
 		return fmt.Errorf("outcome %.40q: this program doesn't know it", r.Outcome)
 	case (r.Outcome == rotation.Claimed) != (r.Claim != nil) || (r.Claim != nil) != (r.ClaimSeq == r.Seq):
 		return errors.New("a claim, and nothing else, begins an attempt")
+	case (r.Outcome == rotation.Approved) != (r.Approval != nil):
+		return errors.New("an approval, and nothing else, says that people approved")
 	case !utc(r.At) || r.QuietAt != nil && !utc(*r.QuietAt):
 		return errors.New("a time that isn't set, or not UTC")
 	case r.Runner.ID == "" || r.Runner.Nonce == "":

@@ -33,6 +33,7 @@ type Target struct {
 	Checks      []Use            // in order
 	Window      *rotation.Window // from the request
 	Hours       *rotation.Hours  // from the configuration
+	Approvals   []string         // what people must approve, from the configuration; see rotation.Approval.For
 }
 
 // A Use is a check of a target. Its name is unique among them.
@@ -61,7 +62,7 @@ func Build(in Input) ([]rotation.Plan, error) {
 			b := builder{in: in, target: t, plan: rotation.Plan{
 				Chain:    rotation.Chain{Environment: t.Environment, Secret: in.Secret},
 				Rotation: in.Rotation, Attempt: 1, Kind: in.Kind, Reason: in.Reason, OnFailure: in.OnFailure,
-				Digest: digest(in, t), Supersede: urgent,
+				Digest: digest(in, t), Supersede: urgent, Approvals: t.Approvals,
 			}}
 			if !urgent {
 				b.plan.Needs, b.plan.NeedsThis = before.Environment, before.Requested

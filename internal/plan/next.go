@@ -190,6 +190,9 @@ func (h history) forward(i int, now time.Time) Decision {
 			return Decision{State: Deferred, Step: s, Until: at, Why: s.Key + " may start at " + stamp(at)}
 		}
 	}
+	if scope := h.unapproved(s); scope != "" {
+		return Decision{State: Waiting, Step: s, Why: "waits for approval", Approval: scope}
+	}
 	if r := h.failed[s.Key]; r != nil {
 		if s.Phase == rotation.Preconditions {
 			return Decision{State: Refused, Step: s, Why: r.Text}
@@ -197,6 +200,32 @@ func (h history) forward(i int, now time.Time) Decision {
 		return Decision{State: Stuck, Step: s, Why: r.Text}
 	}
 	return Decision{State: Open, Step: s}
+}
+
+// unapproved is what people must approve before s may begin; "" when nothing, or they have.
+func (h history) unapproved(s rotation.Step) string {
+	scope := rotation.ApprovesRotation
+	if s.Phase == rotation.Decommission && slices.Contains(h.plan.Approvals, rotation.ApprovesDecommission) {
+		scope = rotation.ApprovesDecommission
+	}
+	if !slices.Contains(h.plan.Approvals, scope) || Approval(h.order, scope) != nil {
+		return ""
+	}
+	return scope
+}
+
+// Approval is the last approval of that scope among an attempt's records; nil when there is none.
+func Approval(records []rotation.Record, scope string) *rotation.Approval {
+	for i := len(records) - 1; i >= 0; i-- {
+		a := records[i].Approval
+		if c := records[i].Claim; a == nil && c != nil {
+			a = c.Approval
+		}
+		if a != nil && a.For == scope {
+			return a
+		}
+	}
+	return nil
 }
 
 func (h history) index(key string) int {

@@ -126,6 +126,9 @@ func Forecast(p *rotation.Plan, records []rotation.Record, now time.Time) (all [
 		switch d := plan.Next(p, records, now); {
 		case d.State == plan.Deferred:
 			now = d.Until
+		case d.Approval != "":
+			records = append(records, rotation.Record{Chain: p.Chain, At: now, Outcome: rotation.Approved,
+				Approval: &rotation.Approval{For: d.Approval}})
 		case d.Due():
 			all = append(all, Foreseen{d.Step, now})
 			records = append(records, rotation.Record{Chain: p.Chain, At: now, Step: d.Step.Key, Outcome: rotation.Done})

@@ -105,21 +105,23 @@ type Approval struct {
 
 // A Claim begins an attempt. It holds all that later runs need, without the request's file.
 type Claim struct {
-	Plan       Plan      `json:"plan"`
-	Path       string    `json:"path"`    // the request's file
-	Request    string    `json:"request"` // its bytes
-	Ticket     string    `json:"ticket,omitempty"`
-	Owner      string    `json:"owner"`
-	Tags       []string  `json:"tags,omitempty"`
-	Actors     Actors    `json:"actors"`
-	Origin     *Origin   `json:"origin,omitempty"`     // how the request came to the default branch, where that is known
-	Approval   *Approval `json:"approval,omitempty"`   // as it was when the attempt began
-	Identity   string    `json:"identity,omitempty"`   // the cloud identity that acts
-	Commit     string    `json:"commit,omitempty"`     //
-	Program    string    `json:"program"`              // version of this program
-	Previous   *Head     `json:"previous,omitempty"`   // the environment before, as it was found
-	Supersedes string    `json:"supersedes,omitempty"` // a rotation whose retention this one ends
-	Inherits   []Fact    `json:"inherits,omitempty"`   // what that one kept, and this one now answers for
+	Plan     Plan      `json:"plan"`
+	Path     string    `json:"path"`    // the request's file
+	Request  string    `json:"request"` // its bytes
+	Ticket   string    `json:"ticket,omitempty"`
+	Owner    string    `json:"owner"`
+	Tags     []string  `json:"tags,omitempty"`
+	Actors   Actors    `json:"actors"`
+	Origin   *Origin   `json:"origin,omitempty"`   // how the request came to the default branch, where that is known
+	Approval *Approval `json:"approval,omitempty"` // as it was when the attempt began
+	// Spent counts the approvals, by run, that former attempts have used: a re-run finds them again.
+	Spent      map[string]int `json:"spent,omitempty"`
+	Identity   string         `json:"identity,omitempty"`   // the cloud identity that acts
+	Commit     string         `json:"commit,omitempty"`     //
+	Program    string         `json:"program"`              // version of this program
+	Previous   *Head          `json:"previous,omitempty"`   // the environment before, as it was found
+	Supersedes string         `json:"supersedes,omitempty"` // a rotation whose retention this one ends
+	Inherits   []Fact         `json:"inherits,omitempty"`   // what that one kept, and this one now answers for
 }
 
 // A Fact is something a step recorded.

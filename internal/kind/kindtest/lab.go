@@ -280,14 +280,14 @@ func (l *lab) runner(p *process) (*apply.Runner, rotation.Runner) {
 	store, red := gated{g, l.mem}, &redact.Set{}
 	r := &apply.Runner{
 		Journal: evidence.New(store, evidence.Options{Readers: 1}), Bundle: bundle{store}, Clock: clock{p}, Self: self,
-		Handlers: func(_ context.Context, pl *rotation.Plan) (map[string]rotation.Handler, error) {
-			s := l.sites[pl.Chain]
+		Handlers: func(_ context.Context, c *rotation.Claim) (map[string]rotation.Handler, error) {
+			s := l.sites[c.Plan.Chain]
 			rt := g.RoundTripper(s.Instance)
 			h, arm, err := s.Handler(rt, red.Add)
 			if err != nil {
 				return nil, err
 			}
-			return map[string]rotation.Handler{"kind/" + pl.Kind: l.twist.handler(h, rt), "check/kindtest": l.check(g, s, l.twist.arm(arm), red)}, nil
+			return map[string]rotation.Handler{"kind/" + c.Plan.Kind: l.twist.handler(h, rt), "check/kindtest": l.check(g, s, l.twist.arm(arm), red)}, nil
 		},
 		Scrub: red.String, Progress: func(*rotation.Plan, rotation.Record) {},
 	}

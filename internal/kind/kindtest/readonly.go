@@ -54,7 +54,7 @@ func (l *lab) unfenced(j apply.Job) {
 		l.fault("look: %v", err)
 		return
 	}
-	hs, err := r.Handlers(context.Background(), &st.Plan)
+	hs, err := r.Handlers(context.Background(), &rotation.Claim{Plan: st.Plan})
 	if err != nil {
 		l.fault("handlers: %v", err)
 		return
