@@ -50,6 +50,10 @@ func Judge(err error, doing string) error {
 	if err == nil {
 		return nil
 	}
+	var refused *rotation.Failure
+	if errors.As(err, &refused) { // the session's role, before the call was made
+		return &rotation.Failure{Msg: doing + ": " + refused.Msg, Hint: refused.Hint}
+	}
 	c := callOf(err)
 	if !slices.Contains(definite, c.code) || c.status >= 500 {
 		return Unknown(err, doing)
