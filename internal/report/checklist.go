@@ -15,6 +15,7 @@ type Item struct {
 	Text   string
 	Ticked bool
 	Why    string // what ticked it, or why it is open
+	Ticket bool   // it is about the ticket, which follows the journal: no record ticks it
 }
 
 // checklist is the runbook's six lines.
@@ -48,7 +49,7 @@ func (v View) phase(text string, phase rotation.Phase) Item {
 				}
 			}
 		}
-		what := "on " + Stamp(last.At, v.Now)
+		what := "on " + v.Stamp(last.At)
 		if phase == rotation.Validate {
 			what = fmt.Sprintf("%s %s", Count(n, "check"), what)
 		}
@@ -60,9 +61,9 @@ func (v View) phase(text string, phase rotation.Phase) Item {
 // item is ticked when something was done and nothing is open.
 func item(text string, open reasons, done []string) Item {
 	if len(open.why) > 0 || len(done) == 0 {
-		return Item{text, false, cmp.Or(open.String(), "no environments")}
+		return Item{Text: text, Why: cmp.Or(open.String(), "no environments")}
 	}
-	return Item{text, true, strings.Join(done, "; ")}
+	return Item{Text: text, Ticked: true, Why: strings.Join(done, "; ")}
 }
 
 // reasons are why lines are open, each with all its environments.
@@ -140,13 +141,14 @@ func (v View) uploaded() Item {
 // ticket is never ticked here: the ticket follows the journal, so no record can tell that it was closed.
 func (v View) ticket() Item {
 	const text = "Runbook ticket closed with summary"
+	why := v.Ticket + " stays open until every environment is over"
 	switch {
 	case v.Ticket == "":
-		return Item{text, false, "no ticket on record"}
+		why = "no ticket on record"
 	case v.Over():
-		return Item{text, false, v.Ticket + ": close it with the summaries; that it is isn't on record"}
+		why = v.Ticket + ": close it with the summaries; that it is isn't on record"
 	}
-	return Item{text, false, v.Ticket + " stays open until every environment is over"}
+	return Item{Text: text, Why: why, Ticket: true}
 }
 
 // Count is a number of things: "1 check", "3 checks".

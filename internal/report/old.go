@@ -9,7 +9,7 @@ import (
 )
 
 // old says where the old credential is.
-func old(s Standing, e Environment, now time.Time) string {
+func old(s Standing, e Environment, c times) string {
 	d, end := s.Decision, ending(e.Plan.Steps)
 	switch {
 	case s.Records == 0 || !s.Begun:
@@ -19,7 +19,7 @@ func old(s Standing, e Environment, now time.Time) string {
 	}
 	for _, u := range s.Undo {
 		if u.Name == "restore" && u.Mark == Done {
-			return "live again since " + Stamp(u.At, now)
+			return "live again since " + c.stamp(u.At)
 		}
 	}
 	if s.back() {
@@ -45,29 +45,34 @@ func old(s Standing, e Environment, now time.Time) string {
 	begun := slices.ContainsFunc(e.Records, func(r rotation.Record) bool { return r.Outcome == rotation.Begun })
 	switch {
 	case last.Mark == Done:
-		return "gone since " + Stamp(last.At, now)
+		return "gone since " + c.stamp(last.At)
 	case begun && d.State == plan.Stuck:
 		return "not proven gone: its removal has begun, and " + d.Step.Key + " failed"
 	case begun:
 		return "going: its removal has begun"
 	case d.State == plan.Stuck && d.Step.Phase.Undone():
 		return "kept until a person decides"
+	case d.Approval == rotation.ApprovesDecommission:
+		return "kept until " + d.Step.Key + " is approved"
 	case d.State == plan.Stuck || d.State == plan.Waiting:
 		return "kept until " + d.Step.Key + " is done"
 	}
-	for _, f := range Forecast(&e.Plan, e.Records, now) {
+	if d.State == plan.Open && last.After == d.Step.Key && last.Delay > 0 {
+		return "goes " + Span(time.Duration(last.Delay)) + " after " + d.Step.Key
+	}
+	for _, f := range Forecast(&e.Plan, e.Records, c.now) {
 		if f.Step.Key == last.Key {
-			return goes(f.At, now)
+			return goes(f.At, c)
 		}
 	}
 	return "kept"
 }
 
-func goes(at, now time.Time) string {
-	if !at.After(now) {
+func goes(at time.Time, c times) string {
+	if !at.After(c.now) {
 		return "goes now"
 	}
-	return "goes " + Stamp(at, now)
+	return "goes " + c.stamp(at)
 }
 
 // Ending is the step with which the old credential goes; false when the plan has none.

@@ -8,6 +8,7 @@ package report
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type Environment struct {
 	Decision plan.Decision
 	Draft    *rotation.Claim // as it would be claimed, where it isn't yet; nil: unknown
 	Head     rotation.Head   // of the chain
+	Gate     string          // the GitHub Environment that asks for approval; "" unknown, or by hand
 }
 
 // A View is one secret's rotation across its environments. Times are UTC.
@@ -34,11 +36,31 @@ type View struct {
 	Now              time.Time
 	Environments     []Standing
 	Checklist        []Item
+
+	times times
+	envs  []Environment
 }
 
 // New makes the view of one rotation at now. envs are in the configured order.
 func New(secret, name string, envs []Environment, now time.Time) View {
-	v := View{Secret: secret, Rotation: name, Now: now}
+	return view(View{Secret: secret, Rotation: name, Now: now, times: times{now: now, year: now}, envs: envs})
+}
+
+// Lasting is v in words that stay the same while nothing changes, whatever the time of day or year: for texts that
+// are compared with what stands there.
+func (v View) Lasting() View {
+	c := times{now: v.Now, lasting: true}
+	if len(v.Rotation) >= len(time.DateOnly) {
+		c.year, _ = time.Parse(time.DateOnly, v.Rotation[:len(time.DateOnly)])
+	}
+	return view(View{Secret: v.Secret, Rotation: v.Rotation, Now: v.Now, times: c, envs: v.envs})
+}
+
+// Stamp is an instant as v tells it.
+func (v View) Stamp(t time.Time) string { return v.times.stamp(t) }
+
+func view(v View) View {
+	envs := v.envs
 	for _, e := range envs {
 		v.Kind, v.Reason = cmp.Or(v.Kind, e.Plan.Kind), cmp.Or(v.Reason, e.Plan.Reason)
 		if c := cmp.Or(claim(e.Records), e.Draft); c != nil {
@@ -46,7 +68,7 @@ func New(secret, name string, envs []Environment, now time.Time) View {
 		}
 	}
 	for _, e := range envs {
-		v.Environments = append(v.Environments, stand(e, v.Path, now))
+		v.Environments = append(v.Environments, stand(e, v))
 	}
 	v.Checklist = checklist(v)
 	return v
@@ -68,6 +90,11 @@ func (v View) Urgent() (n int) {
 		n = max(n, s.urgent())
 	}
 	return n
+}
+
+// Asked says whether people are to approve something now.
+func (v View) Asked() bool {
+	return slices.ContainsFunc(v.Environments, func(s Standing) bool { return s.Decision.Approval != "" })
 }
 
 // Headline is the answer in a few words, what needs a person first: "stage rolled back, dev validated".
@@ -99,7 +126,7 @@ func (v View) Next() []string {
 		case s.Move != "":
 			moves = append(moves, "Your move in "+s.Name+": "+s.Move)
 		case s.Next == "":
-		case s.Decision.State == plan.Open:
+		case s.Decision.State == plan.Open, s.Decision.Approval != "":
 			due = append(due, s.Next)
 		default:
 			later = append(later, s.Next)

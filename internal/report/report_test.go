@@ -26,6 +26,9 @@ func TestTheAnswerOfEachState(t *testing.T) {
 		"create-failed":         {"dev rolled back, stage waits for dev, prod waits for stage", "live, was never replaced"},
 		"decommission-stuck":    {"dev stuck at decommission, stage finished, prod validated", "not proven gone: its removal has begun, and decommission failed"},
 		"held":                  {"dev held at validate/health, stage waits for dev, prod waits for stage", "kept until a person decides"},
+		"approval":              {"dev validated, stage waits for approval, prod waits for stage", "goes 25 Nov 09:21 UTC"},
+		"approved":              {"dev and stage validated, prod waits for its window", "goes 25 Nov 09:21 UTC"},
+		"removal-asked":         {"dev validated, decommission waits for approval", "kept until decommission is approved"},
 		"rollback-asked":        {"dev rolled back", "live again since 23 Nov 10:21 UTC"},
 		"again-with-attachment": {"dev validated", "goes 25 Nov 09:21 UTC"},
 		"stopped":               {"dev at promote", "safe, live or kept: promote is under way"},
@@ -41,6 +44,61 @@ func TestTheAnswerOfEachState(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// Where approval stands, who gave it, and that nobody is told to sit and wait while it is asked.
+func TestApprovals(t *testing.T) {
+	type answer struct{ Stage, By, Prod, Next string }
+	want := map[string]answer{
+		"success":  {"", "bo-sre", "", "Nothing to do: it is over."},
+		"approval": {"asked in rekey-stage", "", "not asked yet", "stage waits for approval: it is asked in rekey-stage"},
+		"approved": {"", "bo-sre and @rastup/security", "asked from 25 Nov 02:00 UTC",
+			"prod waits for its window, opens 25 Nov 02:00 UTC (in 1 d 13 h); approval is asked in rekey-prod then"},
+	}
+	got := map[string]answer{}
+	for _, c := range reporttest.Cases() {
+		v := c.View()
+		if _, ok := want[c.Name]; ok {
+			stage, prod := v.Environments[1], v.Environments[2]
+			next := v.Next()[0]
+			if c.Name == "approved" {
+				next = prod.Next
+			}
+			got[c.Name] = answer{stage.Approval, report.And(stage.Approvers), prod.Approval, next}
+		}
+		if next := v.Next(); v.Asked() && next[len(next)-1] == "Nothing to do until then." {
+			t.Errorf("%s: %q while people are asked", c.Name, next)
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// While nothing is decided anew, a lasting view says the same whenever it is made.
+func TestLastingKnowsNoTimeOfDay(t *testing.T) {
+	for _, c := range reporttest.Cases() {
+		said := func(now time.Time) (all []string) {
+			v := report.New(c.Secret, c.Rotation, c.Environments, now).Lasting()
+			all = append(v.Next(), v.Headline())
+			for _, i := range v.Checklist {
+				all = append(all, i.Why)
+			}
+			for _, s := range v.Environments {
+				all = append(all, s.Old, s.Short, s.Next, s.Move, s.Approval)
+			}
+			return all
+		}
+		was := said(c.Now)
+		for _, later := range []time.Duration{time.Minute, 6 * time.Hour} {
+			if d := cmp.Diff(was, said(c.Now.Add(later))); d != "" {
+				t.Errorf("%s, %s later:\n%s", c.Name, later, d)
+			}
+		}
+		if text := strings.Join(was, "\n"); strings.Contains(text, "(in ") || strings.Contains(text, " ago)") {
+			t.Errorf("%s tells how far off something is:\n%s", c.Name, text)
+		}
 	}
 }
 

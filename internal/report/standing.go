@@ -28,10 +28,15 @@ type Standing struct {
 	Undo      []Step
 	Failures  []Failure // what still counts, the cause first
 	Claim     *rotation.Claim
-	Records   int           // of this attempt
-	Head      rotation.Head // of the chain
+	Records   int                 // of this attempt
+	Head      rotation.Head       // of the chain
+	Seq       int                 // of this attempt's last record; 0: none
+	Runner    string              // of this attempt's last record
+	Approvals []rotation.Approval // that are on record, in order
+	Approvers []string            // who let the rotation go on, by what is on record
+	Approval  string              // where approval stands: "not required", "asked in rekey-prod"; "" given
 	last      time.Time
-	needs     string
+	waitsFor  string // the environment before
 }
 
 // A Failure is a step that definitely failed, or another reason why a rotation was given up (no Step).
@@ -46,12 +51,13 @@ type Failure struct {
 // At is the last record's time; zero when there is none.
 func (s Standing) At() time.Time { return s.last }
 
-func stand(e Environment, path string, now time.Time) Standing {
-	d := e.Decision
-	s := Standing{Name: e.Name, Attempt: e.Plan.Attempt, Decision: d, Records: len(e.Records), Head: e.Head, Claim: claim(e.Records), needs: e.Plan.Needs}
+// stand sees e after the environments before it, which v has already.
+func stand(e Environment, v View) Standing {
+	d, now := e.Decision, v.Now
+	s := Standing{Name: e.Name, Attempt: e.Plan.Attempt, Decision: d, Records: len(e.Records), Head: e.Head, Claim: claim(e.Records)}
 	if n := len(e.Records); n > 0 {
 		last := e.Records[n-1]
-		s.last = last.At
+		s.last, s.Seq, s.Runner = last.At, last.Seq, last.Runner.ID
 		s.Validated = plan.Validated(&e.Plan, e.Records, now)
 		s.Begun = plan.MayHaveBegun(&e.Plan, e.Records)
 		if last.Outcome == rotation.Released && !d.State.Over() {
@@ -60,12 +66,54 @@ func stand(e Environment, path string, now time.Time) Standing {
 	}
 	s.Steps, s.Undo = steps(&e.Plan, e.Records, d, now)
 	s.Failures = failures(s, e.Records)
+	s.approvals(e, v.times)
+	for _, before := range v.Environments {
+		if before.Name == e.Plan.Needs && e.Plan.NeedsThis && !before.Validated && !s.Begun && d.State == plan.Waiting && d.Approval == "" {
+			s.waitsFor = before.Name
+		}
+	}
 	s.Short = short(s)
-	s.Old = old(s, e, now)
-	if s.Move = move(s, e, path); s.Move == "" {
-		s.Next = next(s, now)
+	s.Old = old(s, e, v.times)
+	if s.Move = move(s, e, v); s.Move == "" {
+		s.Next = next(s, e.Gate, v.times)
 	}
 	return s
+}
+
+// approvals tells who approved, or where it is asked.
+func (s *Standing) approvals(e Environment, c times) {
+	for _, r := range e.Records {
+		a := r.Approval
+		if a == nil && r.Claim != nil {
+			a = r.Claim.Approval
+			s.Approvers = r.Claim.Actors.Approved
+		}
+		if a != nil {
+			s.Approvals = append(s.Approvals, *a)
+			for _, who := range a.By {
+				if !slices.Contains(s.Approvers, who) {
+					s.Approvers = append(slices.Clip(s.Approvers), who)
+				}
+			}
+		}
+	}
+	where := ""
+	if e.Gate != "" {
+		where = " in " + e.Gate
+	}
+	switch d := e.Decision; {
+	case d.Approval != "":
+		s.Approval = "asked" + where
+	case len(s.Approvers) > 0:
+	case !slices.Contains(e.Plan.Approvals, rotation.ApprovesRotation):
+		s.Approval = "not required"
+	case d.State.Over():
+		s.Approval = "not asked"
+	case d.State == plan.Deferred && s.Records == 0:
+		s.Approval = "asked from " + c.stamp(d.Until)
+	default:
+		s.Approval = "not asked yet"
+	}
 }
 
 // failures are the steps that failed and weren't done later; or the decision's reason when no record tells.
@@ -139,14 +187,18 @@ func short(s Standing) string {
 	switch {
 	case s.Validated && d.State == plan.Deferred:
 		return "validated"
+	case s.Validated && d.Approval != "":
+		return "validated, " + d.Step.Key + " waits for approval"
+	case d.Approval != "":
+		return "waits for approval"
 	case s.Validated && d.State == plan.Waiting:
 		return "validated, " + d.Step.Key + " waits"
 	case s.Validated:
 		return "validated, " + d.Step.Key + " is due"
 	case d.State == plan.Deferred:
 		return "waits for " + holder(d)
-	case d.State == plan.Waiting && !s.Begun && s.needs != "" && strings.HasPrefix(d.Why, s.needs+" is not validated"):
-		return "waits for " + s.needs
+	case s.waitsFor != "":
+		return "waits for " + s.waitsFor
 	case d.State == plan.Waiting && !s.Begun:
 		return "waits: " + d.Why
 	case d.State == plan.Waiting:
@@ -172,15 +224,24 @@ func holder(d plan.Decision) string {
 	return "its time"
 }
 
-func next(s Standing, now time.Time) string {
+func next(s Standing, gate string, c times) string {
 	d := s.Decision
+	if gate != "" {
+		gate = ": it is asked in " + gate
+	}
 	switch {
 	case d.State.Over():
 		return ""
+	case d.Approval == rotation.ApprovesDecommission:
+		return fmt.Sprintf("%s waits for approval of %s%s", s.Name, d.Step.Key, gate)
+	case d.Approval != "":
+		return fmt.Sprintf("%s waits for approval%s", s.Name, gate)
+	case d.State == plan.Deferred && s.Records == 0 && len(s.Approvers) == 0 && s.Approval != "not required" && gate != "":
+		return fmt.Sprintf("%s waits for %s, opens %s; approval%s then", s.Name, holder(d), c.when(d.Until), strings.TrimPrefix(gate, ": it"))
 	case d.State == plan.Deferred && s.Validated:
-		return fmt.Sprintf("%s goes on with %s on %s", s.Name, d.Step.Key, When(d.Until, now))
+		return fmt.Sprintf("%s goes on with %s on %s", s.Name, d.Step.Key, c.when(d.Until))
 	case d.State == plan.Deferred:
-		return fmt.Sprintf("%s waits for %s, opens %s", s.Name, holder(d), When(d.Until, now))
+		return fmt.Sprintf("%s waits for %s, opens %s", s.Name, holder(d), c.when(d.Until))
 	case d.State == plan.Waiting && d.Step.Key != "" && s.Records > 0:
 		return fmt.Sprintf("%s waits at %s: %s", s.Name, d.Step.Key, d.Why)
 	case d.State == plan.Waiting:
@@ -196,8 +257,8 @@ func next(s Standing, now time.Time) string {
 }
 
 // move says what a person must do, as on a call at three in the morning.
-func move(s Standing, e Environment, path string) string {
-	d := s.Decision
+func move(s Standing, e Environment, v View) string {
+	d, path := s.Decision, v.Path
 	again := command("apply", e, path)
 	switch {
 	case d.State == plan.Refused:
@@ -213,7 +274,7 @@ func move(s Standing, e Environment, path string) string {
 		return "none, unless the rotation is still wanted: then start it again (" + command("apply --again", e, path) + ") or open a new request."
 	case d.State == plan.RolledBack:
 		return "mend what failed, then start it again (" + command("apply --again", e, path) + ") or open a new request."
-	case d.State == plan.Missed && !strings.Contains(d.Why, "withdrawn"):
+	case d.State == plan.Missed && plan.Next(&e.Plan, e.Records, v.Now).State == plan.Missed: // by its plan: not withdrawn
 		return "open a new request if the rotation is still wanted."
 	}
 	return ""

@@ -5,6 +5,22 @@ import (
 	"time"
 )
 
+// times are how instants are told: against now, or in words that stay true.
+type times struct {
+	now     time.Time
+	year    time.Time // an instant of this one's year is told without it
+	lasting bool      // never how far off it is
+}
+
+func (c times) stamp(t time.Time) string { return Stamp(t, c.year) }
+
+func (c times) when(t time.Time) string {
+	if c.lasting {
+		return c.stamp(t)
+	}
+	return When(t, c.now)
+}
+
 // Stamp is an instant for people: "25 Nov 02:00 UTC", with the year where that isn't now's.
 func Stamp(t, now time.Time) string {
 	if t.UTC().Year() != now.UTC().Year() {

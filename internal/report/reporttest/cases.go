@@ -56,7 +56,8 @@ func Cases() []Case {
 			ps[0].Answers["validate/health"] = Answer{Fail: "503 from https://dev.example/health", Took: 5 * time.Minute}
 		}),
 	}
-	cases = append(cases, asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
+	cases = append(cases, gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
+		removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
 	return cases
 }
 
@@ -84,6 +85,37 @@ func play(name string, d time.Duration, change func([]*Player)) Case {
 		before = p
 	}
 	return c
+}
+
+// gated is dev, then stage and prod on approval, of which those in words were given.
+func gated(name string, d time.Duration, words map[string]string) Case {
+	return play(name, d, func(ps []*Player) {
+		for _, p := range ps[1:] {
+			p.Plan.Approvals = []string{rotation.ApprovesRotation}
+			p.Gate, p.Claim.Actors.Approved = "rekey-"+p.Plan.Environment, nil
+			if w, ok := words[p.Plan.Environment]; ok {
+				p.grant(rotation.ApprovesRotation, w)
+			}
+		}
+	})
+}
+
+func (p *Player) grant(what, comment string) {
+	if p.Grants == nil {
+		p.Grants = map[string]rotation.Approval{}
+	}
+	p.Grants[what] = rotation.Approval{For: what, Digest: p.Plan.Digest, Environment: p.Gate,
+		Run: "https://github.example/rastup/shop/actions/runs/8123", Count: 1, By: []string{"bo-sre", "@rastup/security"}, Comment: comment}
+}
+
+// removal is a rotation whose removal of the old credential is asked for by itself.
+func removal() Case {
+	p := NewPlayer(Plans(Secret, nil)[0], Monday)
+	p.Plan.Approvals = []string{rotation.ApprovesRotation, rotation.ApprovesDecommission}
+	p.Gate = "rekey-dev"
+	p.grant(rotation.ApprovesRotation, "")
+	p.Play(Monday.Add(3 * 24 * time.Hour))
+	return one("removal-asked", p, p.Now)
 }
 
 func over(p *Player, now time.Time) bool {
@@ -167,8 +199,11 @@ func Many(n int) (views []report.View, plans []rotation.Plan) {
 		if i%2 == 0 && i != 41 && i != 77 {
 			stage.Play(now)
 		}
-		views = append(views, report.New(secret, Rotation, []report.Environment{
-			dev.Environment(now, ""), stage.Environment(now, "dev is not validated in this rotation")}, now))
+		why := ""
+		if !plan.Validated(&dev.Plan, dev.Records, now) {
+			why = "dev is not validated in this rotation"
+		}
+		views = append(views, report.New(secret, Rotation, []report.Environment{dev.Environment(now, ""), stage.Environment(now, why)}, now))
 	}
 	return views, plans
 }

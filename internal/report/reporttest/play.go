@@ -29,6 +29,8 @@ type Player struct {
 	Answers map[string]Answer
 	Records []rotation.Record
 	Now     time.Time
+	Grants  map[string]rotation.Approval // what people approve when they are asked, by Approval.For
+	Gate    string                       // the GitHub Environment that asks
 	runs    int
 	tried   map[string]bool
 }
@@ -41,6 +43,7 @@ const (
 	Secret   = "payments/stripe-webhook"
 	Rotation = "2026-11-23-payments-stripe-webhook"
 	Path     = "rotations/2026/11/" + Rotation + ".yaml"
+	Merge    = "4f1c2d9e0c3b7a58d6f1e2a3b4c5d6e7f8091a2b"
 )
 
 // Recipe is a kind's with an overlap; disabling, with a soak before the end.
@@ -97,8 +100,10 @@ func Plans(secret string, change func(*plan.Input)) []rotation.Plan {
 func NewPlayer(p rotation.Plan, at time.Time) *Player {
 	return &Player{Plan: p, Now: at, tried: map[string]bool{}, Claim: rotation.Claim{
 		Path: Path, Request: "secret: " + p.Secret + "\n", Ticket: "SEC-1423", Owner: "@rastup/payments", Tags: []string{"pci"},
-		Actors:   rotation.Actors{Operator: "ana-sec", Requested: "li-pay", Reviewed: []string{"ana-sec"}, Approved: approvers(p)},
-		Identity: "arn:aws:sts::111122223333:assumed-role/rekey-" + p.Environment + "/8123", Commit: "4f1c2d9e", Program: "rekey v1.0.0",
+		Actors:   rotation.Actors{Operator: "ana-sec", Requested: "li-pay", Merged: "ana-sec", Reviewed: []string{"ana-sec"}, Approved: approvers(p)},
+		Identity: "arn:aws:sts::111122223333:assumed-role/rekey-" + p.Environment + "/8123", Commit: Merge, Program: "rekey v1.0.0",
+		Origin: &rotation.Origin{Repository: "rastup/shop", PullRequest: 7, URL: "https://github.example/rastup/shop/pull/7",
+			Head: "8a5edab282632443219e051e4ade2d1d5bbc671c", Merge: Merge, MergedAt: Monday.Add(-time.Minute)},
 	}, Answers: map[string]Answer{
 		"preflight":       {Text: "target as expected, 4 consumers, smoke tests found", Took: 2 * time.Second, Facts: map[string]string{"arn": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:" + p.Secret, "old": "v-old-b2"}},
 		"baseline/health": {Text: "3 of 3 healthy", Took: time.Second},
@@ -133,6 +138,17 @@ func (p *Player) Play(until time.Time) *Player {
 		d := plan.Next(&p.Plan, p.Records, p.Now)
 		if d.State == plan.Deferred && !d.Until.After(until) {
 			p.Now, working = d.Until, false
+			continue
+		}
+		if a, ok := p.Grants[d.Approval]; ok {
+			a.SeenAt = p.Now
+			if len(p.Records) == 0 {
+				p.Claim.Approval, p.Claim.Actors.Approved = &a, a.By
+				p.begin()
+				working = true
+			} else {
+				p.Append(rotation.Record{Outcome: rotation.Approved, Approval: &a})
+			}
 			continue
 		}
 		if !d.Due() || p.tried[d.Step.Key] {
@@ -188,7 +204,7 @@ func (p *Player) Append(r rotation.Record) {
 
 // Environment is where it stands at now. why, if any, is what it waits for that isn't in the plan.
 func (p *Player) Environment(now time.Time, why string) report.Environment {
-	e := report.Environment{Name: p.Plan.Environment, Plan: p.Plan, Records: p.Records, Decision: plan.Next(&p.Plan, p.Records, now)}
+	e := report.Environment{Gate: p.Gate, Name: p.Plan.Environment, Plan: p.Plan, Records: p.Records, Decision: plan.Next(&p.Plan, p.Records, now)}
 	if why != "" && e.Decision.State == plan.Open {
 		e.Decision.State, e.Decision.Why = plan.Waiting, why
 	}

@@ -1,5 +1,5 @@
 // Package summary owns the readable page of an environment's evidence bundle: Markdown, first the answer, then the
-// proof. It must never let a text become markup (Text is the one way into the page), and gives the same bytes for
+// proof. It must never let a text become markup (package markdown is the one way into the page), and gives the same bytes for
 // the same records: it knows no time but that of the last record.
 package summary
 
@@ -10,6 +10,7 @@ import (
 
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report"
+	"github.com/rastup/rekey/internal/report/markdown"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -52,26 +53,26 @@ func (d *document) printf(format string, a ...any) { fmt.Fprintf(d, format, a...
 func stamp(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05 UTC") }
 
 func (d *document) answer() {
-	d.printf("**%s · %s · %s** — ", Text(d.view.Secret), Text(d.s.Name), Text(d.s.Short))
+	d.printf("**%s · %s · %s** — ", markdown.Text(d.view.Secret), markdown.Text(d.s.Name), markdown.Text(d.s.Short))
 	if f := d.s.Failures; len(f) > 0 && f[0].Step != "" {
-		d.printf("%s failed · ", Text(f[0].Step))
+		d.printf("%s failed · ", markdown.Text(f[0].Step))
 	}
 	d.printf("%s\n\n", stamp(d.at))
-	d.printf("%s Old credential: %s.\n", d.sentence(), Text(d.s.Old))
+	d.printf("%s Old credential: %s.\n", d.sentence(), markdown.Text(d.s.Old))
 	if n := d.s.Next; n != "" {
-		d.printf("Next: %s.\n", Text(n))
+		d.printf("Next: %s.\n", markdown.Text(n))
 	}
 	c := d.s.Claim
 	who := []string{}
 	if c != nil {
-		who = names(c.Actors, d.view.Ticket)
+		who = names(d.s, d.view.Ticket)
 	}
 	if len(who) > 0 {
 		d.printf("\n%s\n", strings.ToUpper(who[0][:1])+strings.Join(who, " · ")[1:])
 	}
-	d.printf("\nEvidence: %s, head %s (record %d)", report.Count(d.s.Records, "record"), Code(d.s.Head.Digest), d.s.Head.Seq)
+	d.printf("\nEvidence: %s, head %s (record %d)", report.Count(d.s.Records, "record"), markdown.Code(d.s.Head.Digest), d.s.Head.Seq)
 	if c != nil && c.Previous != nil {
-		d.printf(" · previous environment %s, head %s (record %d)", Text(c.Previous.Environment), Code(c.Previous.Digest), c.Previous.Seq)
+		d.printf(" · previous environment %s, head %s (record %d)", markdown.Text(c.Previous.Environment), markdown.Code(c.Previous.Digest), c.Previous.Seq)
 	}
 	d.printf("\n")
 }
@@ -99,12 +100,14 @@ func (d *document) sentence() string {
 	return "It is under way; nothing is proven yet."
 }
 
-func names(a rotation.Actors, ticket string) (parts []string) {
+// names are the people of a standing that has a claim.
+func names(s report.Standing, ticket string) (parts []string) {
+	a := s.Claim.Actors
 	add := func(label string, people ...string) {
 		var safe []string
 		for _, p := range people {
 			if p != "" {
-				safe = append(safe, Text(p))
+				safe = append(safe, markdown.Text(p))
 			}
 		}
 		if len(safe) > 0 {
@@ -114,7 +117,8 @@ func names(a rotation.Actors, ticket string) (parts []string) {
 	add("operator", a.Operator)
 	add("requested by", a.Requested)
 	add("reviewed by", a.Reviewed...)
-	add("approved by", a.Approved...)
+	add("merged by", a.Merged)
+	add("approved by", s.Approvers...)
 	add("ticket", ticket)
 	return parts
 }
@@ -126,9 +130,9 @@ func (d *document) wrong() {
 	d.printf("\n## What went wrong\n\n")
 	for _, f := range d.s.Failures {
 		if f.Step != "" {
-			d.printf("- **%s failed**: %s", Text(f.Step), Text(f.Text))
+			d.printf("- **%s failed**: %s", markdown.Text(f.Step), markdown.Text(f.Text))
 		} else {
-			d.printf("- %s", Text(f.Text))
+			d.printf("- %s", markdown.Text(f.Text))
 		}
 		if !f.At.IsZero() {
 			d.printf(" (%s)", stamp(f.At))
@@ -138,14 +142,14 @@ func (d *document) wrong() {
 		}
 		d.printf("\n")
 		if f.Hint != "" {
-			d.printf("  - hint: %s\n", Text(f.Hint))
+			d.printf("  - hint: %s\n", markdown.Text(f.Hint))
 		}
 	}
 	if d.s.Stopped != "" {
-		d.printf("- The last run stopped before it knew: %s\n", Text(d.s.Stopped))
+		d.printf("- The last run stopped before it knew: %s\n", markdown.Text(d.s.Stopped))
 	}
 	if d.s.Move != "" {
-		d.printf("\n**Your move:** %s\n", Text(d.s.Move))
+		d.printf("\n**Your move:** %s\n", markdown.Text(d.s.Move))
 	}
 }
 
@@ -162,11 +166,11 @@ func (d *document) steps() {
 			if st.Took > 0 {
 				took = report.Span(st.Took)
 			}
-			text := Text(st.Text)
+			text := markdown.Text(st.Text)
 			if st.Hint != "" {
-				text += " (hint: " + Text(st.Hint) + ")"
+				text += " (hint: " + markdown.Text(st.Hint) + ")"
 			}
-			d.row(marks[st.Mark], Text(st.Key), Text(string(st.Phase)), when, took, text, files(st.Files))
+			d.row(marks[st.Mark], markdown.Text(st.Key), markdown.Text(string(st.Phase)), when, took, text, files(st.Files))
 		}
 	}
 }
@@ -186,7 +190,7 @@ func (d *document) row(cells ...string) {
 func files(refs []rotation.FileRef) string {
 	all := make([]string, len(refs))
 	for i, f := range refs {
-		all[i] = Link(f.Name[strings.LastIndexByte(f.Name, '/')+1:], f.Name)
+		all[i] = markdown.File(f.Name[strings.LastIndexByte(f.Name, '/')+1:], f.Name)
 	}
 	return strings.Join(all, ", ")
 }
@@ -206,9 +210,9 @@ func (d *document) checks() {
 				word = "green"
 				green++
 			}
-			fmt.Fprintf(&list, "- %s %s (%s)", Text(st.Key), word, Text(st.Uses))
+			fmt.Fprintf(&list, "- %s %s (%s)", markdown.Text(st.Key), word, markdown.Text(st.Uses))
 			if st.Text != "" {
-				fmt.Fprintf(&list, ": %s", Text(st.Text))
+				fmt.Fprintf(&list, ": %s", markdown.Text(st.Text))
 			}
 			if len(st.Files) > 0 {
 				fmt.Fprintf(&list, " · %s", files(st.Files))
@@ -230,26 +234,56 @@ func (d *document) people() {
 	d.printf("\n## Who, and on whose word\n\n| | |\n|---|---|\n")
 	tags := make([]string, len(c.Tags))
 	for i, t := range c.Tags {
-		tags[i] = Text(t)
+		tags[i] = markdown.Text(t)
 	}
-	for _, n := range names(c.Actors, c.Ticket) {
+	for _, n := range names(d.s, c.Ticket) {
 		label, who, _ := strings.Cut(n, " ")
 		if rest, ok := strings.CutPrefix(who, "by "); ok {
 			label, who = label+" by", rest
 		}
 		d.row(label, who)
 	}
+	for _, a := range d.s.Approvals {
+		d.row("approval", approval(a))
+	}
+	if o := c.Origin; o != nil {
+		d.row("pull request", fmt.Sprintf("%s, merged %s", markdown.Link(fmt.Sprintf("%s, number %d", o.Repository, o.PullRequest), o.URL), stamp(o.MergedAt)))
+		d.row("reviewed commit", markdown.Code(o.Head))
+		d.row("merge commit", markdown.Code(o.Merge))
+	}
 	for _, r := range [][2]string{
-		{"reason", Text(d.plan.Reason)}, {"owner", Text(c.Owner)}, {"tags", strings.Join(tags, ", ")},
-		{"request", Text(c.Path)}, {"request's digest", Code(rotation.Digest([]byte(c.Request)))}, {"commit", Code(c.Commit)},
-		{"rotation", Text(d.plan.Rotation)}, {"attempt", fmt.Sprint(d.plan.Attempt)}, {"kind", Text(d.plan.Kind)},
-		{"cloud identity", Text(c.Identity)}, {"runner", Text(d.records[0].Runner.ID)}, {"program", Text(c.Program)},
-		{"supersedes", Text(c.Supersedes)},
+		{"reason", markdown.Text(d.plan.Reason)}, {"owner", markdown.Text(c.Owner)}, {"tags", strings.Join(tags, ", ")},
+		{"request", markdown.Text(c.Path)}, {"request's digest", markdown.Code(rotation.Digest([]byte(c.Request)))}, {"commit", markdown.Code(c.Commit)},
+		{"rotation", markdown.Text(d.plan.Rotation)}, {"attempt", fmt.Sprint(d.plan.Attempt)}, {"kind", markdown.Text(d.plan.Kind)},
+		{"cloud identity", markdown.Code(c.Identity)}, {"runner", markdown.Text(d.records[0].Runner.ID)}, {"program", markdown.Text(c.Program)},
+		{"supersedes", markdown.Text(c.Supersedes)},
 	} {
 		if r[1] != "" {
 			d.row(r[0], r[1])
 		}
 	}
+}
+
+// approval is what people let happen, where, and in which words.
+func approval(a rotation.Approval) string {
+	by := make([]string, len(a.By))
+	for i, who := range a.By {
+		by[i] = markdown.Text(who)
+	}
+	text := markdown.Text(a.For) + " by " + report.And(by)
+	if a.Environment != "" {
+		text += " in " + markdown.Text(a.Environment)
+	}
+	if a.Comment != "" {
+		text += ": “" + markdown.Text(a.Comment) + "”"
+	}
+	if a.Run != "" {
+		text += ", run " + markdown.Text(a.Run)
+	}
+	if !a.SeenAt.IsZero() {
+		text += ", seen " + stamp(a.SeenAt)
+	}
+	return text
 }
 
 func (d *document) facts() {
@@ -261,7 +295,7 @@ func (d *document) facts() {
 					d.printf("\n## Facts\n\n| step | fact | value |\n|---|---|---|\n")
 					begun = true
 				}
-				d.row(Text(f.Step), Text(f.Key), Code(f.Value))
+				d.row(markdown.Text(f.Step), markdown.Text(f.Key), markdown.Code(f.Value))
 			}
 		}
 	}
@@ -276,7 +310,7 @@ func (d *document) files() {
 				d.printf("\n## Files\n\n| record | file | bytes | digest |\n|--:|---|--:|---|\n")
 				begun = true
 			}
-			d.row(fmt.Sprint(r.Seq), Link(f.Name, f.Name), fmt.Sprint(f.Size), Code(f.Digest))
+			d.row(fmt.Sprint(r.Seq), markdown.File(f.Name, f.Name), fmt.Sprint(f.Size), markdown.Code(f.Digest))
 		}
 	}
 }
@@ -289,13 +323,13 @@ func (d *document) events() {
 		case rotation.Done, rotation.Failed, rotation.Noted:
 			continue
 		}
-		d.printf("- %s: %s", stamp(r.At), Text(string(r.Outcome)))
+		d.printf("- %s: %s", stamp(r.At), markdown.Text(string(r.Outcome)))
 		for _, s := range []string{r.Step, r.Text} {
 			if s != "" {
-				d.printf(" · %s", Text(s))
+				d.printf(" · %s", markdown.Text(s))
 			}
 		}
-		d.printf(" (record %d, runner %s)", r.Seq, Text(r.Runner.ID))
+		d.printf(" (record %d, runner %s)", r.Seq, markdown.Text(r.Runner.ID))
 		if len(r.Files) > 0 {
 			d.printf(" · %s", files(r.Files))
 		}
@@ -304,13 +338,13 @@ func (d *document) events() {
 }
 
 func (d *document) checklist() {
-	d.printf("\n## Checklist of the runbook, for %s\n\n", Text(d.s.Name))
+	d.printf("\n## Checklist of the runbook, for %s\n\n", markdown.Text(d.s.Name))
 	for _, i := range d.view.Checklist {
 		box := " "
 		if i.Ticked {
 			box = "x"
 		}
-		d.printf("- [%s] %s: %s\n", box, Text(i.Text), Text(i.Why))
+		d.printf("- [%s] %s: %s\n", box, markdown.Text(i.Text), markdown.Text(i.Why))
 	}
 }
 
@@ -321,7 +355,7 @@ func (d *document) verify() {
 	}
 	d.printf("\n## How to verify\n\n")
 	d.printf("Run %s: it reads the chain from its first record on, and must end at or pass through record %d with the digest %s.\n",
-		Code("rekey verify "+report.Word(path)), d.s.Head.Seq, Code(d.s.Head.Digest))
+		markdown.Code("rekey verify "+report.Word(path)), d.s.Head.Seq, markdown.Code(d.s.Head.Digest))
 	d.printf("By hand: the SHA-256 of each record's bytes in %s is the %s of the next one. This page is a reading of those records, and proves nothing by itself.\n",
-		Code("journal/"+d.plan.Path()), Code("prev"))
+		markdown.Code("journal/"+d.plan.Path()), markdown.Code("prev"))
 }

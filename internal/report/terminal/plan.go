@@ -69,17 +69,23 @@ func answer(plans []rotation.Plan, now time.Time) string {
 
 func starting(p *rotation.Plan, now time.Time) string {
 	at, ok, why := start(p, now)
+	var waits []string
+	if p.Needs != "" {
+		waits = append(waits, p.Needs)
+	}
+	if at.After(now) {
+		waits = append(waits, report.Stamp(at, now))
+	}
+	if slices.Contains(p.Approvals, rotation.ApprovesRotation) {
+		waits = append(waits, "approval")
+	}
 	switch {
 	case !ok:
 		return "can't start: " + why
-	case p.Needs != "" && at.After(now):
-		return "waits for " + p.Needs + " and for " + report.Stamp(at, now)
-	case p.Needs != "":
-		return "waits for " + p.Needs
-	case at.After(now):
-		return "waits for " + report.Stamp(at, now)
+	case len(waits) == 0:
+		return "can start now"
 	}
-	return "can start now"
+	return "waits for " + report.And(waits)
 }
 
 type group struct {
@@ -203,23 +209,14 @@ func conditions(pl *rotation.Plan, now time.Time) string {
 }
 
 func kept(pl *rotation.Plan, end rotation.Step) string {
-	var d time.Duration
-	key := end.Key
-	for range pl.Steps { // a step comes after one before it: no longer than the plan
-		s, ok := pl.Step(key)
-		if !ok {
-			break
-		}
-		d, key = d+time.Duration(s.Delay), s.After
+	if d := report.Kept(pl, end); d > 0 {
+		return report.Span(d) + ", "
 	}
-	if d == 0 {
-		return ""
-	}
-	return report.Span(d) + ", "
+	return ""
 }
 
 func (p *page) planned(lead string, s rotation.Step, wide int, when string) {
-	text := does(s)
+	text := report.Does(s)
 	if s.Final {
 		text += "; from here nothing can be undone"
 	}
@@ -231,30 +228,4 @@ func (p *page) planned(lead string, s rotation.Step, wide int, when string) {
 	for _, l := range key[1:] {
 		p.WriteString("      " + l + "\n")
 	}
-}
-
-// does says what a step is for, by the names every recipe uses.
-func does(s rotation.Step) string {
-	if text := map[string]string{
-		"preflight":    "looks, changes nothing: target, permissions, nothing half-done by others",
-		"baseline":     s.Uses + " must be green before anything is changed",
-		"create":       "makes the new credential and stores it as pending",
-		"set":          "lets the target system accept the new credential too",
-		"test":         "proves the new credential before anyone depends on it",
-		"promote":      "makes the new credential the live one; the old one is kept",
-		"deploy":       s.Uses + " takes the new credential up",
-		"validate":     s.Uses + " must be green with the new credential",
-		"adopted":      "nobody uses the old credential any more",
-		"disable":      "switches the old credential off, reversibly",
-		"decommission": "removes the old credential",
-		"refused":      "tries the old credential: it must be refused",
-		"restore":      "makes the old credential the live one again",
-		"discard":      "removes the new credential, or keeps and reports it",
-	}[s.Name]; text != "" && (s.Phase != rotation.Rollback || s.Name == "restore" || s.Name == "discard") {
-		return text
-	}
-	if s.Phase == rotation.Rollback && s.Name == "validate" {
-		return s.Uses + " must be green with the old credential"
-	}
-	return s.Name + " of " + s.Uses
 }

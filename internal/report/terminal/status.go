@@ -187,7 +187,7 @@ func (p *page) standing(v report.View, s report.Standing) {
 		p.step(st, wide, v.Now)
 	}
 	if c := s.Claim; c != nil {
-		p.para("  ", 2, dim, people(c.Actors))
+		p.para("  ", 2, dim, people(c.Actors, s.Approvers))
 		p.para("  ", 2, dim, fmt.Sprintf("%s, head %s at %d", report.Count(s.Records, "record"), s.Head.Digest, s.Head.Seq))
 	}
 }
@@ -222,9 +222,9 @@ func (p *page) step(st report.Step, wide int, now time.Time) {
 	}
 }
 
-func people(a rotation.Actors) string {
+func people(a rotation.Actors, approvers []string) string {
 	return join(labelled("operator ", a.Operator), labelled("requested by ", a.Requested),
-		labelled("reviewed by ", report.And(a.Reviewed)), labelled("approved by ", report.And(a.Approved)))
+		labelled("reviewed by ", report.And(a.Reviewed)), labelled("merged by ", a.Merged), labelled("approved by ", report.And(approvers)))
 }
 
 func labelled(label, s string) string {
@@ -242,10 +242,10 @@ func join(parts ...string) string {
 // start is when a plan that hasn't begun could, and in words.
 func start(p *rotation.Plan, now time.Time) (at time.Time, ok bool, why string) {
 	d := plan.Next(p, nil, now)
-	switch d.State {
-	case plan.Deferred:
+	switch {
+	case d.State == plan.Deferred:
 		return d.Until, true, ""
-	case plan.Open:
+	case d.State == plan.Open, d.Approval != "":
 		return now, true, ""
 	}
 	return time.Time{}, false, d.Why

@@ -1,0 +1,46 @@
+package report
+
+import (
+	"time"
+
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// Does says what a step is for, by the names every recipe uses.
+func Does(s rotation.Step) string {
+	if text := map[string]string{
+		"preflight":    "looks, changes nothing: target, permissions, nothing half-done by others",
+		"baseline":     s.Uses + " must be green before anything is changed",
+		"create":       "makes the new credential and stores it as pending",
+		"set":          "lets the target system accept the new credential too",
+		"test":         "proves the new credential before anyone depends on it",
+		"promote":      "makes the new credential the live one; the old one is kept",
+		"deploy":       s.Uses + " takes the new credential up",
+		"validate":     s.Uses + " must be green with the new credential",
+		"adopted":      "nobody uses the old credential any more",
+		"disable":      "switches the old credential off, reversibly",
+		"decommission": "removes the old credential",
+		"refused":      "tries the old credential: it must be refused",
+		"restore":      "makes the old credential the live one again",
+		"discard":      "removes the new credential, or keeps and reports it",
+	}[s.Name]; text != "" && (s.Phase != rotation.Rollback || s.Name == "restore" || s.Name == "discard") {
+		return text
+	}
+	if s.Phase == rotation.Rollback && s.Name == "validate" {
+		return s.Uses + " must be green with the old credential"
+	}
+	return s.Name + " of " + s.Uses
+}
+
+// Kept is how long the old credential stays after it was replaced, by the plan: until its step end may begin.
+func Kept(p *rotation.Plan, end rotation.Step) (d time.Duration) {
+	key := end.Key
+	for range p.Steps { // a step comes after one before it: no longer than the plan
+		s, ok := p.Step(key)
+		if !ok {
+			break
+		}
+		d, key = d+time.Duration(s.Delay), s.After
+	}
+	return d
+}
