@@ -14,7 +14,6 @@ import (
 
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/apply"
-	"github.com/rastup/rekey/internal/evidence"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
@@ -110,7 +109,7 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 	case len(results) > 0 || !o.OnlyBack:
 		err = printResults(c, a, results)
 	}
-	if err == nil && (o.OnlyBack || failed(results, o)) {
+	if err == nil && (o.OnlyBack || slices.ContainsFunc(results, func(r app.Result) bool { return r.NeedsSomebody(o) })) {
 		err = errFound
 	}
 	return err
@@ -162,25 +161,4 @@ func runsCommands(tasks []app.Task) bool {
 			return slices.ContainsFunc(j.Claim.Plan.Steps, func(s rotation.Step) bool { return s.Uses == "check/command" })
 		})
 	})
-}
-
-// failed says whether somebody should look: anything but done, or to be done later as planned. A chain that another
-// runner is at work on, or another rotation, is left to them; but a person who wants the old credential back has it
-// only when it is back.
-func failed(results []app.Result, o app.Options) bool {
-	return slices.ContainsFunc(results, func(r app.Result) bool {
-		if o.RollBack != "" {
-			return r.Err != nil || r.Status.Decision.State != plan.RolledBack
-		}
-		if r.Err != nil {
-			return !isBusy(r.Err)
-		}
-		s := r.Status.Decision.State
-		return s == plan.RolledBack || s == plan.Refused || s == plan.Stuck
-	})
-}
-
-func isBusy(err error) bool {
-	var busy *apply.Busy
-	return errors.As(err, &busy) || errors.Is(err, evidence.ErrTaken)
 }

@@ -51,7 +51,7 @@ func printResults(c *cobra.Command, a *app.App, results []app.Result) error {
 	for _, r := range results {
 		if r.Err != nil {
 			kind := "error"
-			if isBusy(r.Err) {
+			if r.Busy() {
 				kind = "busy"
 			}
 			fmt.Fprintf(c.ErrOrStderr(), "%s: %s\n", kind, a.Scrub(r.Err.Error()))

@@ -10,6 +10,7 @@ import (
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/evidence"
 	"github.com/rastup/rekey/internal/notice/bundle"
+	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -19,6 +20,26 @@ type Result struct {
 	Task   Task
 	Status apply.Status
 	Err    error // an unknown outcome, or why nothing could be begun
+}
+
+// NeedsSomebody says whether a person should look: at anything but done, or to be done later as planned. A chain that
+// another runner is at work on, or another rotation, is left to them; but a person who wants the old credential back has
+// it only when it is back.
+func (r Result) NeedsSomebody(o Options) bool {
+	s := r.Status.Decision.State
+	if o.RollBack != "" {
+		return r.Err != nil || s != plan.RolledBack
+	}
+	if r.Err != nil {
+		return !r.Busy()
+	}
+	return s == plan.RolledBack || s == plan.Refused || s == plan.Stuck
+}
+
+// Busy says whether somebody else is at work, or has another rotation open, on the chain.
+func (r Result) Busy() bool {
+	var busy *apply.Busy
+	return errors.As(r.Err, &busy) || errors.Is(r.Err, evidence.ErrTaken)
 }
 
 // AtOnce is how many rotations of an environment are carried on at the same time.
@@ -240,7 +261,11 @@ func (a *App) Preflight(ctx context.Context, plans []rotation.Plan) []apply.Note
 	g.SetLimit(16)
 	for i := range plans {
 		g.Go(func() error {
-			notes[i] = r.Preflight(ctx, &plans[i])
+			if a.World.Preview {
+				notes[i] = r.Preview(ctx, &plans[i])
+			} else {
+				notes[i] = r.Preflight(ctx, &plans[i])
+			}
 			return nil
 		})
 	}

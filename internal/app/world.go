@@ -98,6 +98,9 @@ func New(w World) *App {
 // Scrub removes every value this process has seen from a text.
 func (a *App) Scrub(s string) string { return a.redact.String(s) }
 
+// Hide keeps a text, such as a token, out of everything this process writes.
+func (a *App) Hide(text string) { a.redact.Add([]byte(text)) }
+
 // Load reads and checks everything people wrote. With paths only those requests' problems count.
 func (a *App) Load(paths ...string) *problem.List {
 	in, list := inputs.Load(os.DirFS(a.Root), filepath.ToSlash(a.Config), Shapes(), a.Clock.Now(), paths...)
@@ -138,7 +141,7 @@ func (a *App) session(ctx context.Context, environment, operator string) (*cloud
 func (a *App) evidenceSession(ctx context.Context) (*cloud.Session, error) {
 	o := a.Cloud
 	e := a.Inputs.Config.Evidence
-	o.Region, o.Role, o.Unfenced, o.SessionName = e.Region, e.Role, true, "rekey-"+a.Actor
+	o.Region, o.Role, o.Unfenced, o.SessionName = e.Region, e.Role, true, "rekey-"+cmp.Or(a.Actor, "workflow")
 	if a.Reads {
 		o.Role, o.Unfenced = cmp.Or(e.Reader, e.Role), false
 	}

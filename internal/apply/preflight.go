@@ -18,7 +18,12 @@ type Note struct {
 
 // Preflight asks the steps of p's preconditions that only look. It needs no journal, and no call that changes
 // something can leave: there is no lease.
-func (r *Runner) Preflight(ctx context.Context, p *rotation.Plan) (n Note) {
+func (r *Runner) Preflight(ctx context.Context, p *rotation.Plan) Note { return r.ask(ctx, p, "") }
+
+// Preview is Preflight for a job that may not read a value: it asks each kind's "preview" instead.
+func (r *Runner) Preview(ctx context.Context, p *rotation.Plan) Note { return r.ask(ctx, p, "preview") }
+
+func (r *Runner) ask(ctx context.Context, p *rotation.Plan, instead string) (n Note) {
 	n = Note{Chain: p.Chain, OK: true}
 	c := &rotation.Claim{Plan: *p}
 	handlers, err := r.Handlers(ctx, c)
@@ -28,8 +33,13 @@ func (r *Runner) Preflight(ctx context.Context, p *rotation.Plan) (n Note) {
 			break
 		}
 		if s.Looks {
+			ask := handlers[s.Uses][cmp.Or(instead, s.Name)]
+			if ask == nil {
+				n.Text = "not looked at: " + s.Uses + " can't without reading a value"
+				continue
+			}
 			var res rotation.Result
-			res, err = handlers[s.Uses][s.Name](ctx, s, past.For(s))
+			res, err = ask(ctx, s, past.For(s))
 			n.Text = cmp.Or(r.Scrub(res.Wait), r.Scrub(res.Text), s.Key+" passes")
 		}
 	}

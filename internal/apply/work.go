@@ -46,8 +46,8 @@ func (w *work) status() Status {
 	if w.refused != "" {
 		s.Decision.State, s.Decision.Why = plan.Refused, w.refused
 	}
-	if s.Waits != "" && s.Decision.State == plan.Open {
-		s.Decision.State, s.Decision.Why = plan.Waiting, s.Waits
+	if s.Waits != "" && (s.Decision.State == plan.Open || s.Decision.Approval != "") {
+		s.Decision.State, s.Decision.Why, s.Decision.Approval = plan.Waiting, s.Waits, "" // nobody is asked about it yet
 	}
 	return s
 }

@@ -24,14 +24,9 @@ const maxTags = 50
 // Preflight looks whether the secret can be rotated by labels, reads its current value, and records all that
 // undoing needs. It changes nothing. Refusals are *rotation.Failure. A secret that the first look refuses isn't read.
 func (l *Labels) Preflight(ctx context.Context, t Secret, past rotation.Past) (rotation.Result, Content, error) {
-	s, err := l.look(ctx, t.Name)
+	s, err := l.fit(ctx, t, past)
 	if err != nil {
-		return rotation.Result{}, Content{}, l.lost(err, t)
-	}
-	for _, check := range []func(*look, Secret, rotation.Past) error{l.owned, l.replicated, busy, key} {
-		if err := check(s, t, past); err != nil {
-			return rotation.Result{}, Content{}, err
-		}
+		return rotation.Result{}, Content{}, err
 	}
 	var old Content
 	var unread, unlisted, mayNot error
@@ -56,6 +51,30 @@ func (l *Labels) Preflight(ctx context.Context, t Secret, past rotation.Past) (r
 	text := fmt.Sprintf("current %s, %s, encrypted with %s; %s", version(old.Version),
 		count(len(s.VersionIdsToStages), "labelled version"), keyName(aws.ToString(s.KmsKeyId)), allowed)
 	return rotation.Result{Facts: found(s), Text: text}, old, nil
+}
+
+// Preview is as much of Preflight as shows without reading a value or asking for rights: for jobs that may do neither.
+func (l *Labels) Preview(ctx context.Context, t Secret, past rotation.Past) (rotation.Result, error) {
+	s, err := l.fit(ctx, t, past)
+	if err != nil {
+		return rotation.Result{}, err
+	}
+	return rotation.Result{Text: fmt.Sprintf("current %s, %s, encrypted with %s; its value was not read", version(s.at[Current]),
+		count(len(s.VersionIdsToStages), "labelled version"), keyName(aws.ToString(s.KmsKeyId)))}, nil
+}
+
+// fit is the secret as it is described, where that doesn't keep it from being rotated.
+func (l *Labels) fit(ctx context.Context, t Secret, past rotation.Past) (*look, error) {
+	s, err := l.look(ctx, t.Name)
+	if err != nil {
+		return nil, l.lost(err, t)
+	}
+	for _, check := range []func(*look, Secret, rotation.Past) error{l.owned, l.replicated, busy, key} {
+		if err := check(s, t, past); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // found is what preflight records.

@@ -69,6 +69,16 @@ func (l *lab) unfenced(j apply.Job) {
 			l.fault("%s says that it only looks, but it made a changing call", step.Key)
 		}
 	}
+	if preview := hs["kind/"+st.Plan.Kind]["preview"]; preview != nil {
+		n := len(g.calls)
+		step, _ := st.Plan.Step("preflight")
+		_, _ = preview(context.Background(), step, rotation.PastOf(past).For(step))
+		for _, name := range g.calls[n:] {
+			if strings.Contains(name, "GetSecretValue") {
+				l.fault("preview read a value: %s", name)
+			}
+		}
+	}
 	for _, name := range g.calls {
 		if s.changing[name] {
 			l.fault("%s left without a fence", name)

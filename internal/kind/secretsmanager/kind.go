@@ -50,7 +50,7 @@ func New(d kind.Deps) rotation.Handler {
 		return func(ctx context.Context, _ rotation.Step, p rotation.Past) (rotation.Result, error) { return f(ctx, p) }
 	}
 	return rotation.Handler{
-		"preflight": h.preflight, "create": h.create, "test": h.test,
+		"preflight": h.preflight, "preview": h.preview, "create": h.create, "test": h.test,
 		"promote": past(h.labels.Promote), "decommission": past(h.labels.Decommission),
 		"restore": past(h.labels.Restore), "discard": past(h.labels.Discard),
 	}
@@ -74,6 +74,14 @@ func (h handler) preflight(ctx context.Context, s rotation.Step, past rotation.P
 		return rotation.Result{}, err
 	}
 	return res, nil
+}
+
+func (h handler) preview(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
+	var t Target
+	if err := s.Into(&t); err != nil {
+		return rotation.Result{}, err
+	}
+	return h.labels.Preview(ctx, staging.Secret{Name: t.Secret, KMSKey: t.KMSKey}, past)
 }
 
 // part is where the secret that is rotated stands in a version's content: all of it without a key. The part is
