@@ -17,7 +17,7 @@ const (
 	checks  = "./internal/check/..."
 	media   = "./internal/report/... ./internal/notice/..."
 	secrets = "./internal/secret ./internal/staging ./internal/kind/..."
-	world   = "./internal/cloud ./internal/sandbox/... ./internal/demo ./internal/app"
+	world   = "./internal/cloud ./internal/github ./internal/sandbox/... ./internal/demo ./internal/app"
 	outside = "./cmd/rekey ./action"
 	own     = "./internal/archtest ./internal/e2e ./bench"
 )
@@ -34,9 +34,13 @@ var importRules = []importRule{
 		From: "./internal/redact", Not: "ours third-party", But: "./internal/rotation"},
 	{Rule: "evidence imports nothing of ours but words",
 		From: "./internal/evidence", Not: "ours", But: "./internal/rotation"},
+	{Rule: "github imports nothing of ours but words",
+		From: "./internal/github", Not: "ours", But: "./internal/rotation"},
+	{Rule: "only github knows a client library of GitHub's",
+		From: "./internal/... ./cmd/... ./action", Except: "./internal/github", Not: "github.com/google/go-github/...", Direct: true},
 	{Rule: "plan and apply reach no service, secret or handler",
 		From: "./internal/plan ./internal/apply",
-		Not: "net/http github.com/aws/... ./internal/secret ./internal/staging ./internal/cloud ./internal/kind/... " +
+		Not: "net/http github.com/aws/... ./internal/secret ./internal/staging ./internal/cloud ./internal/github ./internal/kind/... " +
 			"./internal/check/... ./internal/evidence/s3 ./internal/evidence/logs ./internal/sandbox/... ./internal/app"},
 	{Rule: "only staging and kinds import secret",
 		From: "ours", Except: "./internal/staging ./internal/kind/...", Not: "./internal/secret", Direct: true},
@@ -49,14 +53,14 @@ var importRules = []importRule{
 	{Rule: "app is imported by the program and its demo only",
 		From: "./internal/...", Except: "./internal/demo ./internal/app", Not: "./internal/app", Direct: true},
 	{Rule: "nothing real depends on the sandbox",
-		From: text + " " + secrets + " ./internal/cloud", Except: "./internal/kind/kindtest", Not: "./internal/sandbox/..."},
+		From: text + " " + secrets + " ./internal/cloud ./internal/github", Except: "./internal/kind/kindtest", Not: "./internal/sandbox/..."},
 	{Rule: "the product imports these modules and no other",
 		From: "./internal/... ./cmd/... ./action", Except: "./internal/kind/kindtest", Not: "third-party", But: modules, Direct: true},
 }
 
 // modules are the third-party modules the product needs. Those of tests only (go-cmp, rapid, testscript) aren't here.
-const modules = "github.com/aws/... github.com/sethvargo/go-githubactions github.com/spf13/cobra github.com/yuin/goldmark/... " +
-	"golang.org/x/sync/... golang.org/x/term golang.org/x/time/rate gopkg.in/yaml.v3"
+const modules = "github.com/aws/... github.com/google/go-github/v62/... github.com/rhysd/actionlint github.com/sethvargo/go-githubactions github.com/spf13/cobra " +
+	"github.com/yuin/goldmark/... golang.org/x/sync/... golang.org/x/term golang.org/x/time/rate gopkg.in/yaml.v3"
 
 func TestEveryPackageHasARoom(t *testing.T) {
 	g := load(t)

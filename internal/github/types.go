@@ -123,3 +123,12 @@ type Content struct {
 	Text []byte
 	Blob string // git's SHA-1
 }
+
+// An IssueChange is what EditIssue changes; nil leaves it as it is.
+type IssueChange struct {
+	Title  *string   `json:"title,omitempty"`
+	Body   *string   `json:"body,omitempty"`
+	State  *string   `json:"state,omitempty"`        // open, closed
+	Reason *string   `json:"state_reason,omitempty"` // completed, not_planned, reopened
+	Labels *[]string `json:"labels,omitempty"`       // all it has afterwards
+}
