@@ -10,7 +10,7 @@ import (
 const (
 	words   = "./internal/rotation"
 	pure    = "./internal/calendar ./internal/policy ./internal/secret/spec"
-	inputs  = "./internal/problem ./internal/registry ./internal/request ./internal/config ./internal/inputs ./internal/schema"
+	inputs  = "./internal/problem ./internal/registry ./internal/request ./internal/config ./internal/inputs ./internal/schema ./internal/workflows"
 	spine   = "./internal/plan ./internal/apply ./internal/evidence"
 	stores  = "./internal/evidence/*"
 	cover   = "./internal/redact ./internal/child"
@@ -19,7 +19,7 @@ const (
 	secrets = "./internal/secret ./internal/staging ./internal/kind/..."
 	world   = "./internal/cloud ./internal/github ./internal/sandbox/... ./internal/demo ./internal/app"
 	outside = "./cmd/rekey ./action"
-	own     = "./internal/archtest ./internal/e2e ./bench"
+	own     = "./internal/archtest ./internal/e2e ./internal/workflowtest ./internal/acttest ./bench"
 )
 
 var rooms = []string{words, pure, inputs, spine, stores, cover, checks, media, secrets, world, outside, own}

@@ -1,0 +1,215 @@
+package workflowtest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/rhysd/actionlint"
+)
+
+// What each job may do, whole: "" is the workflow itself, for jobs that don't say.
+var rights = map[string]map[string]string{
+	rotate: {
+		"":     "none",
+		"plan": due, "after-dev": due, "after-stage": due, "after-prod": due,
+		"continue": gated, "dev": gated, "stage": gated, "prod": gated,
+		"expire": "actions: write",
+	},
+	planning: {
+		"":     "none",
+		"plan": "contents: read, id-token: write, pull-requests: write",
+	},
+	ci: {
+		"": "contents: read",
+	},
+}
+
+const (
+	due   = "actions: read, contents: read, id-token: write, issues: write, pull-requests: write"
+	gated = "actions: read, contents: read, id-token: write, pull-requests: read"
+)
+
+func spelled(p *actionlint.Permissions) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.All != nil:
+		return p.All.Value
+	case len(p.Scopes) == 0:
+		return "none"
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(p.Scopes)) {
+		all = append(all, name+": "+p.Scopes[name].Value.Value)
+	}
+	return strings.Join(all, ", ")
+}
+
+var rightsRules = []rule{
+	{
+		Name: "every job has exactly these rights", Check: exactRights,
+		Mutants: []mutant{
+			{File: rotate, Old: "permissions: {}", New: "permissions: read-all"},
+			{File: rotate, After: "  after-dev:", Old: "      contents: read\n", New: "      contents: write\n"},
+			{File: rotate, After: "  prod:", Old: "      actions: read\n", New: ""},
+			{File: rotate, After: "  expire:", Old: "      actions: write\n", New: "      actions: write\n      contents: read\n"},
+			{File: planning, Old: "      contents: read\n", New: "      contents: read\n      issues: write\n"},
+			{File: ci, Old: "  contents: read\n", New: "  contents: read\n  id-token: write\n"},
+			{File: ci, Old: "permissions:\n  contents: read\n", New: ""},
+		},
+	},
+	{
+		Name: "no right to write to GitHub beside an environment", Check: writeBesideEnvironment,
+		Mutants: []mutant{
+			{File: rotate, After: "  expire:", Old: "    runs-on:", New: "    environment: production\n    runs-on:"},
+			{File: rotate, After: "  after-prod:", Old: "    runs-on:", New: "    environment: {name: rekey-bot, url: 'https://example.com'}\n    runs-on:"},
+		},
+	},
+	{
+		Name: "no secret reaches a job", Check: secrets,
+		Mutants: []mutant{
+			{File: ci, Old: "      - run: .ci/run", New: "      - env:\n          KEY: ${{ secrets.KEY }}\n        run: .ci/run"},
+			{File: rotate, After: "  prod:", Old: "          shard:", New: "          token: ${{ toJSON(secrets) }}\n          shard:"},
+			{File: ci, Old: "    steps:", New: "    env: {KEY: \"${{ SECRETS['KEY'] }}\"}\n    steps:"},
+		},
+	},
+	{
+		Name: "these events start a workflow, and no other", Check: events,
+		Mutants: []mutant{
+			{File: ci, Old: "  merge_group:", New: "  merge_group:\n  pull_request_target:"},
+			{File: ci, Old: "  merge_group:", New: "  merge_group:\n  workflow_run:\n    workflows: [rotate]"},
+			{File: planning, Old: "  pull_request:", New: "  pull_request:\n    paths: [\"rotations/**\"]"},
+			{File: planning, Old: "  merge_group:\n", New: ""},
+			{File: rotate, Old: "  schedule:\n    - cron: \"17 * * * *\"\n", New: ""},
+		},
+	},
+	{
+		Name: "a pull request's job runs no code of its own with rights", Check: pullRequests,
+		Mutants: []mutant{
+			{File: ci, Old: "    steps:", New: "    environment: review\n    steps:"},
+			{File: planning, Old: "      - uses: ./", New: "      - run: make lint\n      - uses: ./"},
+			{File: planning, Old: "command: plan", New: "command: due"},
+		},
+	},
+}
+
+func exactRights(r *repo) (found []string) {
+	for _, file := range slices.Sorted(maps.Keys(r.workflows)) {
+		table, w := maps.Clone(rights[file]), r.workflows[file]
+		if got := spelled(w.Permissions); got != table[""] || got == "" {
+			found = append(found, fmt.Sprintf("%s: %q, not %q", file, got, table[""]))
+		}
+		delete(table, "")
+		for _, j := range r.jobs(file) {
+			if got := spelled(j.Permissions); got != table[j.ID.Value] {
+				found = append(found, j.at("%q, not %q", got, table[j.ID.Value]))
+			}
+			delete(table, j.ID.Value)
+		}
+		for id := range table {
+			found = append(found, file+": no job "+id)
+		}
+	}
+	return found
+}
+
+func writeBesideEnvironment(r *repo) (found []string) {
+	for _, j := range r.jobs() {
+		p := j.Permissions
+		if p == nil {
+			p = r.workflows[j.File].Permissions
+		}
+		if j.Environment == nil {
+			continue
+		}
+		if p == nil || p.All != nil {
+			found = append(found, j.at("rights for everything"))
+			continue
+		}
+		for name, scope := range p.Scopes {
+			if scope.Value.Value == "write" && name != "id-token" {
+				found = append(found, j.at("%s: write behind %s", name, j.gate()))
+			}
+		}
+	}
+	return found
+}
+
+// secrets looks at the text, too: the context can be spelt in many ways and stand anywhere.
+func secrets(r *repo) (found []string) {
+	for _, j := range r.jobs() {
+		if j.WorkflowCall != nil && (j.WorkflowCall.InheritSecrets || len(j.WorkflowCall.Secrets) > 0) {
+			found = append(found, j.at("hands secrets to another workflow"))
+		}
+	}
+	for name, text := range r.files {
+		for _, inside := range expressions(text) {
+			if strings.Contains(strings.ToLower(inside), "secrets") {
+				found = append(found, name+": ${{"+inside+"}}")
+			}
+		}
+	}
+	return found
+}
+
+func expressions(text string) (all []string) {
+	for _, piece := range strings.Split(text, "${{")[1:] {
+		inside, _, _ := strings.Cut(piece, "}}")
+		all = append(all, inside)
+	}
+	return all
+}
+
+var starts = map[string]string{
+	rotate:   "push schedule workflow_dispatch",
+	planning: "merge_group pull_request",
+	ci:       "merge_group pull_request push",
+}
+
+func events(r *repo) (found []string) {
+	for file, w := range r.workflows {
+		var names []string
+		for _, e := range w.On {
+			names = append(names, e.EventName())
+			if e, ok := e.(*actionlint.WebhookEvent); ok && e.Hook.Value == "pull_request" {
+				if !e.Paths.IsEmpty() || !e.PathsIgnore.IsEmpty() || !e.Branches.IsEmpty() || !e.BranchesIgnore.IsEmpty() || len(e.Types) > 0 {
+					found = append(found, file+": a required check must report on every pull request")
+				}
+			}
+		}
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != starts[file] {
+			found = append(found, fmt.Sprintf("%s: %q, not %q", file, got, starts[file]))
+		}
+	}
+	return found
+}
+
+// pullRequests: what a pull request can start stands behind no environment; with more than a right to read it does
+// nothing but check out and plan.
+func pullRequests(r *repo) (found []string) {
+	for _, j := range r.jobs() {
+		if !strings.Contains(starts[j.File], "pull_request") {
+			continue
+		}
+		if j.Environment != nil {
+			found = append(found, j.at("stands behind %s", j.gate()))
+		}
+		p := j.Permissions
+		if p == nil {
+			p = r.workflows[j.File].Permissions
+		}
+		if !strings.Contains(spelled(p), "write") || j.File == ci {
+			continue
+		}
+		for _, s := range j.Steps {
+			e, ok := s.Exec.(*actionlint.ExecAction)
+			if !ok || !strings.HasPrefix(e.Uses.Value, "actions/checkout@") && (e.Uses.Value != "./" || input(e, "command") != "plan") {
+				found = append(found, j.at("a step other than checkout and plan"))
+			}
+		}
+	}
+	return found
+}
