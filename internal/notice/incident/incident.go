@@ -1,0 +1,76 @@
+// Package incident projects rotations that need a person onto issues: one for each attempt that went wrong in an
+// environment, closed when that secret rotates there after all.
+//
+// It must never touch an issue that isn't by the bot's own login, marked and labelled by Rekey; never reopen one; and
+// never close one because a person might have seen to it: only the journal's word closes it.
+package incident
+
+import (
+	"context"
+
+	"github.com/rastup/rekey/internal/github"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/report"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// Label is on every issue of this package: by it they are listed. GitHub makes a label when the first issue has it.
+const Label = "rekey-incident"
+
+// A Lister lists issues by label, of any state; without a label, all. The list may lag behind what was written.
+type Lister interface {
+	Issues(ctx context.Context, label, state string) ([]github.Issue, error)
+}
+
+// A Writer makes and changes issues.
+type Writer interface {
+	CreateIssue(ctx context.Context, title, body string, labels, assignees []string) (github.Issue, error)
+	EditIssue(ctx context.Context, number int, change github.IssueChange) error
+}
+
+// A Speaker comments on issues.
+type Speaker interface {
+	Comments(ctx context.Context, issue int) ([]github.Comment, error)
+	CreateComment(ctx context.Context, issue int, body string) (github.Comment, error)
+}
+
+// GitHub is what the projection needs of it; *github.Client is one.
+type GitHub interface {
+	Lister
+	Writer
+	Speaker
+}
+
+// An Incident is a rotation that needs a person in one environment.
+type Incident struct {
+	rotation.Chain
+	Title     string
+	Body      string   // with its marker: what ParseIncident of it says tells which incident it is
+	Labels    []string // severity; Label comes by itself
+	Assignees []string // logins, "@" or not; teams can't be assigned and are left out
+}
+
+// A Success is an attempt whose new credential is live and proven, with nothing failing.
+type Success struct {
+	Ends    []string                // keys of the incidents that it ends: its own attempt's, and those of all before in its chain
+	Closing func(key string) string // the comment, with its marker, with which the incident with that key is closed
+}
+
+// Judge says whether an environment of a rotation needs an incident, whether it is a success, or neither: not yet.
+// A refusal is an incident only where people had approved the rotation: they believe that it goes on.
+func Judge(e report.Environment, s report.Standing) (incident, success bool) {
+	if len(e.Records) == 0 {
+		return false, false
+	}
+	d := e.Decision
+	back := d.State == plan.RolledBack || d.Step.Phase == rotation.Rollback
+	switch d.State {
+	case plan.Stuck:
+		incident = true
+	case plan.Refused:
+		incident = plan.Approval(e.Records, rotation.ApprovesRotation) != nil
+	default:
+		incident = back
+	}
+	return incident, !incident && !back && s.Validated && len(s.Failures) == 0
+}
