@@ -27,8 +27,10 @@ type Options struct {
 	DefaultBranch string // "" is main
 	Public        bool   // anybody may read it; without that a token needs the permission for everything
 	Issuer        string // of OIDC tokens; "" is the real one's, https://token.actions.githubusercontent.com
-	SubjectIDs    bool   // OIDC subjects with ids, as repositories made after 15 July 2026 have: repo:O@id/R@id:...
-	Limits        Limits
+	// ActionsOpenPulls is the setting "Allow GitHub Actions to create and approve pull requests", which is off at first.
+	ActionsOpenPulls bool
+	SubjectIDs       bool // OIDC subjects with ids, as repositories made after 15 July 2026 have: repo:O@id/R@id:...
+	Limits           Limits
 }
 
 // Limits of a token. Zero values are GitHub's own; negative: none.
@@ -55,9 +57,9 @@ type hub struct {
 	repos   map[string]*repository
 	users   map[string]*user
 	tokens  map[string]*token
-	jobs    map[string]TokenFor // by the bearer of their OIDC requests
-	limited map[string]*usage   // by login
-	last    int64               // id given
+	jobs    map[string]issued // by the bearer of their OIDC requests
+	limited map[string]*usage // by login
+	last    int64             // id given
 	fail    func(Call) error
 	calls   []Call
 	unknown []string
@@ -98,7 +100,7 @@ func New(clock Clock, o Options) *Service {
 	}
 	h := &hub{
 		clock: clock, o: o, keys: &keys{}, last: 1000, repos: map[string]*repository{}, users: map[string]*user{}, tokens: map[string]*token{},
-		jobs: map[string]TokenFor{}, limited: map[string]*usage{},
+		jobs: map[string]issued{}, limited: map[string]*usage{},
 	}
 	s := &Service{hub: h}
 	s = s.In(o.Repository)

@@ -3,7 +3,6 @@ package github
 import (
 	"maps"
 	"strings"
-	"time"
 )
 
 // A token is somebody with permissions: of an app or a workflow's job, in one or more repositories.
@@ -43,17 +42,4 @@ func (t *token) may(repository, permission, level string) bool {
 	}
 	has := t.permissions[repository][permission]
 	return has == "write" || has == level && level != ""
-}
-
-// usage is when a login called, for its rate limits.
-type usage struct {
-	hour   time.Time // when the present hour of the primary limit began
-	used   int
-	minute []point
-	made   []time.Time // content-creating requests of the last hour
-}
-
-type point struct {
-	at   time.Time
-	cost int
 }
