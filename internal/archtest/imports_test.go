@@ -17,7 +17,7 @@ const (
 	checks  = "./internal/check/..."
 	media   = "./internal/report/... ./internal/notice/..."
 	secrets = "./internal/secret ./internal/staging ./internal/kind/..."
-	world   = "./internal/cloud ./internal/github ./internal/sandbox/... ./internal/demo ./internal/app"
+	world   = "./internal/cloud ./internal/github ./internal/policy/lookup ./internal/sandbox/... ./internal/demo ./internal/app"
 	outside = "./cmd/rekey ./action"
 	own     = "./internal/archtest ./internal/e2e ./internal/workflowtest ./internal/acttest ./bench"
 )

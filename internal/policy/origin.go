@@ -100,7 +100,7 @@ func (r Request) unfit(p Pull) string {
 
 func (r Request) by(p Pull, rules Rules) (Asked, error) {
 	a := Asked{
-		Wrote: wrote(p),
+		Wrote: Wrote(p),
 		Origin: rotation.Origin{Repository: r.Repository, PullRequest: p.Number, URL: p.URL,
 			Head: p.Head, Merge: p.Merge, MergedAt: p.MergedAt.UTC()},
 	}
@@ -145,8 +145,8 @@ func (r Request) pushed() (Asked, error) {
 	return a, nil
 }
 
-// wrote is the people who wrote p. Trailers such as Co-authored-by aren't among them: anybody can write any there.
-func wrote(p Pull) (logins []string) {
+// Wrote is the people who wrote p. Trailers such as Co-authored-by aren't among them: anybody can write any there.
+func Wrote(p Pull) (logins []string) {
 	people := []Person{p.Author}
 	for _, c := range p.Commits {
 		people = append(people, c.Author, c.Committer)

@@ -33,7 +33,7 @@ func lastWords(reviews []Review) (last []Review) {
 
 // reviewed is whose reviews of p count, oldest first, and why other approvals don't.
 func reviewed(p Pull, permissions map[string]string, rules Rules) (counted, passed []string) {
-	authors := wrote(p)
+	authors := Wrote(p)
 	for _, r := range lastWords(p.Reviews) {
 		if r.State != "APPROVED" {
 			continue

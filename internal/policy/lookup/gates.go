@@ -1,0 +1,90 @@
+package lookup
+
+import (
+	"context"
+
+	"github.com/rastup/rekey/internal/github"
+	"github.com/rastup/rekey/internal/policy"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// Approval is policy.Approval of a run, its latest state: nothing is remembered. A person's approval counts only where
+// the GitHub Environment is protected as it should be.
+func (l *Lookup) Approval(ctx context.Context, kind string, q policy.Question, run int64) (*rotation.Approval, error) {
+	if kind != policy.ByPerson {
+		return policy.Approval(kind, q, nil, l.o.Rules)
+	}
+	if _, err := l.Protected(ctx, q.Environment, kind); err != nil {
+		return nil, err
+	}
+	entries, err := l.c.Approvals(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Approval(kind, q, each(entries, entry), l.o.Rules)
+}
+
+// Protected is policy.Protected of a GitHub Environment.
+func (l *Lookup) Protected(ctx context.Context, name, kind string) (warnings []string, err error) {
+	e, branch, err := l.environment(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Protected(name, e, branch, kind)
+}
+
+// Continues is policy.Continues of a GitHub Environment.
+func (l *Lookup) Continues(ctx context.Context, name string) (warnings []string, err error) {
+	e, branch, err := l.environment(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Continues(name, e, branch)
+}
+
+func (l *Lookup) environment(ctx context.Context, name string) (e policy.Environment, branch string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if branch, err = l.c.DefaultBranch(ctx); err != nil {
+		return e, "", err
+	}
+	e, err = l.environments.recall(name, l.o.Now(), keep, func() (policy.Environment, error) {
+		e, found, err := l.c.Environment(ctx, name)
+		return policy.Environment{Found: found, Reviewers: e.Reviewers, AdminsBypass: e.AdminsBypass, Restricted: e.Restricted,
+			ProtectedOnly: e.ProtectedOnly, Branches: e.Branches, WaitMinutes: e.WaitMinutes}, err
+	})
+	return e, branch, err
+}
+
+func each[A, B any](list []A, f func(A) B) (all []B) {
+	for _, a := range list {
+		all = append(all, f(a))
+	}
+	return all
+}
+
+func person(u github.User) policy.Person { return policy.Person{Login: u.Login, Bot: u.Bot} }
+
+func file(f github.File) policy.File {
+	return policy.File{Path: f.Path, Status: f.Status, Blob: f.Blob}
+}
+
+func commit(c github.Commit) policy.Commit {
+	return policy.Commit{SHA: c.SHA, Author: person(c.Author), Committer: person(c.Committer)}
+}
+
+func review(r github.Review) policy.Review {
+	return policy.Review{By: person(r.User), State: r.State, Commit: r.Commit}
+}
+
+func entry(a github.Approval) policy.Entry {
+	return policy.Entry{State: a.State, By: person(a.User), Comment: a.Comment, Environments: a.Environments}
+}
+
+func pull(p github.Pull) policy.Pull {
+	q := policy.Pull{Number: p.Number, URL: p.URL, Author: person(p.Author), MergedBy: person(p.MergedBy), Base: p.Base, Head: p.Head, Merge: p.Merge}
+	if p.Merged {
+		q.MergedAt = p.MergedAt
+	}
+	return q
+}
