@@ -17,6 +17,7 @@ import (
 	"github.com/rastup/rekey/internal/notice"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/registry"
+	text "github.com/rastup/rekey/internal/report/comment"
 )
 
 // Branch is the pull request's; it only ever holds whole sets of dates. Draft is where one is made: GitHub closes a
@@ -65,8 +66,13 @@ type GitHub interface {
 // A Projector keeps the pull request right.
 type Projector struct {
 	GitHub GitHub
-	Bot    string                                               // login that writes it
-	Text   func(changes []registry.Change) (title, body string) // body with its marker
+	Bot    string // login that writes it
+}
+
+// A Date is when a secret was last rotated, and by which rotation.
+type Date struct {
+	At       time.Time
+	Rotation string
 }
 
 // A file is one registry file as it is and as it should be.
@@ -74,12 +80,12 @@ type file struct {
 	path     string
 	is, want []byte
 	blob     string
-	changes  []registry.Change
+	changes  []text.Change
 }
 
 // Write brings the pull request up to date. paths are the registry's files; dates are by secret, and of those only
 // later ones than the registry has matter. Without any, the pull request is closed.
-func (p *Projector) Write(ctx context.Context, paths []string, dates map[string]time.Time) (t notice.Tally, err error) {
+func (p *Projector) Write(ctx context.Context, paths []string, dates map[string]Date) (t notice.Tally, err error) {
 	base, err := p.GitHub.DefaultBranch(ctx)
 	if err != nil {
 		return t, err
@@ -92,7 +98,7 @@ func (p *Projector) Write(ctx context.Context, paths []string, dates map[string]
 	if err != nil {
 		return t, err
 	}
-	var changes []registry.Change
+	var changes []text.Change
 	for _, f := range files {
 		changes = append(changes, f.changes...)
 	}
@@ -100,12 +106,12 @@ func (p *Projector) Write(ctx context.Context, paths []string, dates map[string]
 	if len(changes) == 0 {
 		return t, w.close(ctx)
 	}
-	w.title, w.body = p.Text(changes)
+	w.title, w.body = text.Dates(changes)
 	return t, w.offer(ctx)
 }
 
 // files are the registry at tip, with the dates it should have.
-func (p *Projector) files(ctx context.Context, paths []string, dates map[string]time.Time, tip string, t *notice.Tally) ([]file, error) {
+func (p *Projector) files(ctx context.Context, paths []string, dates map[string]Date, tip string, t *notice.Tally) ([]file, error) {
 	var files []file
 	var parsed []registry.File
 	for _, path := range paths {
@@ -118,16 +124,23 @@ func (p *Projector) files(ctx context.Context, paths []string, dates map[string]
 	}
 	r := registry.Parse(parsed, registry.Shapes{}, &problem.List{}) // what is wrong in them is lint's
 	var nowhere problem.List
+	days := map[string]time.Time{}
+	for secret, d := range dates {
+		days[secret] = d.At
+	}
 	for i := range files {
 		f := &files[i]
-		text, changes := r.Dated(f.path, dates, &nowhere)
+		page, changes := r.Dated(f.path, days, &nowhere)
 		if len(changes) == 0 {
 			continue
 		}
-		if err := readBack(f.path, text, changes); err != nil {
+		if err := readBack(f.path, page, changes); err != nil {
 			return nil, err
 		}
-		f.want, f.changes = text, changes
+		f.want = page
+		for _, c := range changes {
+			f.changes = append(f.changes, text.Change{Secret: c.Secret, File: f.path, Was: c.Was, Is: c.Is, Rotation: dates[c.Secret].Rotation})
+		}
 	}
 	for _, one := range nowhere.Sorted() {
 		t.Find("", one.Hint, "%s: %s", one.Pos, one.Msg)
@@ -136,8 +149,8 @@ func (p *Projector) files(ctx context.Context, paths []string, dates map[string]
 }
 
 // readBack sees that the page says now what it was made to say.
-func readBack(path string, text []byte, changes []registry.Change) error {
-	r := registry.Parse([]registry.File{{Path: path, Bytes: text}}, registry.Shapes{}, &problem.List{})
+func readBack(path string, page []byte, changes []registry.Change) error {
+	r := registry.Parse([]registry.File{{Path: path, Bytes: page}}, registry.Shapes{}, &problem.List{})
 	for _, c := range changes {
 		if e, ok := r.Find(c.Secret); !ok || !e.LastRotated.Equal(c.Is) {
 			return fmt.Errorf("registry dates: %s would not say that %s was rotated on %s", path, c.Secret, c.Is.Format(time.DateOnly))

@@ -11,6 +11,7 @@ import (
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report"
+	text "github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -44,16 +45,16 @@ type GitHub interface {
 // An Incident is a rotation that needs a person in one environment.
 type Incident struct {
 	rotation.Chain
-	Title     string
-	Body      string   // with its marker: what ParseIncident of it says tells which incident it is
+	Title     string   //
+	Body      string   // text.Incident: its marker tells which incident it is
 	Labels    []string // severity; Label comes by itself
 	Assignees []string // logins, "@" or not; teams can't be assigned and are left out
 }
 
 // A Success is an attempt whose new credential is live and proven, with nothing failing.
 type Success struct {
-	Ends    []string                // keys of the incidents that it ends: its own attempt's, and those of all before in its chain
-	Closing func(key string) string // the comment, with its marker, with which the incident with that key is closed
+	Ends   []string // keys of the incidents that it ends; see Ends
+	Closed string   // text.IncidentClosed
 }
 
 // Judge says whether an environment of a rotation needs an incident, whether it is a success, or neither: not yet.
@@ -73,4 +74,17 @@ func Judge(e report.Environment, s report.Standing) (incident, success bool) {
 		incident = back
 	}
 	return incident, !incident && !back && s.Validated && len(s.Failures) == 0
+}
+
+// Ends are the keys of the incidents that a success of e ends: those of all attempts before it in its chain, and its
+// own once it is finished; until then it may get stuck. chain are records of the whole chain, in any order.
+func Ends(e report.Environment, chain []rotation.Record) (keys []string) {
+	for _, r := range chain {
+		own := len(e.Records) > 0 && r.Seq == e.Records[0].Seq
+		if r.Claim == nil || len(e.Records) == 0 || r.Seq > e.Records[0].Seq || own && e.Decision.State != plan.Finished {
+			continue
+		}
+		keys = append(keys, text.IncidentKey(report.View{Secret: r.Secret, Rotation: r.Rotation}, report.Standing{Name: r.Environment, Attempt: r.Attempt}))
+	}
+	return keys
 }

@@ -47,7 +47,7 @@ func (p *Projector) Write(ctx context.Context, incidents []Incident, successes [
 	failed = append(failed, err)
 	for _, i := range current {
 		key, _ := text.ParseIncident(i.Body)
-		if x, ok := first(all, key); ok && x.State == "open" {
+		if x, ok := first(all, key); ok && x.State == "open" && !strings.HasSuffix(plain(x.Body), over) {
 			failed = append(failed, p.update(ctx, i, x, &t))
 		}
 	}
@@ -188,34 +188,34 @@ func (p *Projector) update(ctx context.Context, i Incident, x github.Issue, t *n
 // end closes an issue whose incident is over, or that another pass opened as well.
 func (p *Projector) end(ctx context.Context, all []github.Issue, x github.Issue, ends map[string]Success, t *notice.Tally) error {
 	key, _ := text.ParseIncident(x.Body)
-	if x.State != "open" {
-		return nil
+	if x.State != "open" || strings.HasSuffix(plain(x.Body), over) {
+		return nil // over, whoever opened it again
 	}
 	if first, _ := first(all, key); first.Number != x.Number {
-		return p.close(ctx, x.Number, "not_planned", t) // both say the same
+		return p.close(ctx, x, "not_planned", t) // both say the same
 	}
 	s, over := ends[key]
 	if !over {
 		return nil
 	}
-	if ok, err := p.say(ctx, x.Number, key, s.Closing(key), t); err != nil || !ok {
+	if ok, err := p.say(ctx, x.Number, s.Closed, t); err != nil || !ok {
 		return err
 	}
-	return p.close(ctx, x.Number, "completed", t)
+	return p.close(ctx, x, "completed", t)
 }
 
 // say comments on an incident that is over, once; false: whether that is there isn't certain.
-func (p *Projector) say(ctx context.Context, issue int, key, body string, t *notice.Tally) (bool, error) {
-	if about, ok := text.ParseIncidentClosed(body); !ok || about != key {
+func (p *Projector) say(ctx context.Context, issue int, body string, t *notice.Tally) (bool, error) {
+	if _, ok := text.ParseIncidentClosed(body); !ok {
 		return false, errNoMark
 	}
-	said, err := p.said(ctx, issue, key)
+	said, err := p.said(ctx, issue)
 	if err != nil || said {
 		return said, err
 	}
 	_, err = p.GitHub.CreateComment(ctx, issue, body)
 	if errors.Is(err, github.ErrUnknown) {
-		if said, err = p.said(ctx, issue, key); err != nil || !said {
+		if said, err = p.said(ctx, issue); err != nil || !said {
 			t.Again = true
 			return false, err
 		}
@@ -227,20 +227,24 @@ func (p *Projector) say(ctx context.Context, issue int, key, body string, t *not
 	return true, nil
 }
 
-func (p *Projector) said(ctx context.Context, issue int, key string) (bool, error) {
+func (p *Projector) said(ctx context.Context, issue int) (bool, error) {
 	all, err := p.GitHub.Comments(ctx, issue)
 	return slices.ContainsFunc(all, func(c github.Comment) bool {
-		about, ok := text.ParseIncidentClosed(c.Body)
-		return ok && about == key && notice.Ours(c.Author, p.Bot)
+		_, ok := text.ParseIncidentClosed(c.Body)
+		return ok && notice.Ours(c.Author, p.Bot)
 	}), err
 }
 
-func (p *Projector) close(ctx context.Context, issue int, reason string, t *notice.Tally) error {
-	closed := "closed"
-	if err := t.Settle(&t.Closed, p.GitHub.EditIssue(ctx, issue, github.IssueChange{State: &closed, Reason: &reason})); err != nil {
-		return fmt.Errorf("close incident #%d: %w", issue, err)
+// over ends the text of an issue that was closed here: what a person opens again after that stays open.
+const over = "<!-- rekey:incident-over -->"
+
+func (p *Projector) close(ctx context.Context, x github.Issue, reason string, t *notice.Tally) error {
+	closed, body := "closed", strings.TrimRight(plain(x.Body), "\n")+"\n\n"+over+"\n"
+	change := github.IssueChange{State: &closed, Reason: &reason, Body: &body}
+	if err := t.Settle(&t.Closed, p.GitHub.EditIssue(ctx, x.Number, change)); err != nil {
+		return fmt.Errorf("close incident #%d: %w", x.Number, err)
 	}
-	p.changed(issue, func(made *github.Issue) { made.State = closed })
+	p.changed(x.Number, func(made *github.Issue) { made.State, made.Body = closed, body })
 	return nil
 }
 

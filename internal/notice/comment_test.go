@@ -1,0 +1,253 @@
+package notice_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rastup/rekey/internal/notice"
+	"github.com/rastup/rekey/internal/notice/comment"
+	"github.com/rastup/rekey/internal/report"
+	text "github.com/rastup/rekey/internal/report/comment"
+	"github.com/rastup/rekey/internal/report/reporttest"
+	world "github.com/rastup/rekey/internal/sandbox/github"
+)
+
+var options = text.Options{Repository: repository}
+
+// played are n rotations in dev, stage and prod: most go well, every fifth fails in stage. until is counted from Monday.
+func played(n int, until time.Duration) (views []report.View, envs [][]report.Environment) {
+	now := reporttest.Monday.Add(until)
+	for i := range n {
+		secret := fmt.Sprintf("team/service-%03d", i)
+		var all []report.Environment
+		for j, p := range reporttest.Plans(secret, nil) {
+			one := reporttest.NewPlayer(p, reporttest.Monday.Add(time.Duration(j)*time.Minute))
+			if i%5 == 3 && j == 1 {
+				one.Answers["validate/smoke"] = reporttest.Answer{Fail: "2 of 2 failed"}
+			}
+			if j < 2 || i%5 != 3 {
+				one.Play(now)
+			}
+			all = append(all, one.Environment(now, ""))
+		}
+		envs = append(envs, all)
+		views = append(views, report.New(secret, reporttest.Rotation, all, now))
+	}
+	return views, envs
+}
+
+func pageOf(pull, n int, until time.Duration) comment.Page {
+	views, envs := played(n, until)
+	page := comment.Page{Pull: pull, Status: text.Status(views, options)}
+	for j := range 3 {
+		for _, all := range envs {
+			page.Audits = append(page.Audits, text.Outcomes(all[j])...)
+		}
+	}
+	return page
+}
+
+// request is an open pull request.
+func (r *rig) request() int {
+	r.Commit("main", "ana-sec", "begin", map[string]string{"README.md": "shop\n"})
+	r.Commit("rotate", "ana-sec", "rotate", map[string]string{"rotations/x.yaml": "secret: x\n"})
+	return r.OpenPull("ana-sec", "Rotate", "", "rotate", "main", false)
+}
+
+// exactly holds that the pull request has its status once, as it is now, and every audit once, and nothing else.
+func exactly(t *testing.T, r *rig, page comment.Page) {
+	t.Helper()
+	said := map[string]int{}
+	statuses := 0
+	for _, c := range r.Comments(page.Pull) {
+		keys, audit := text.ParseAudit(c.Body)
+		_, status := text.ParseStatus(c.Body)
+		switch {
+		case status && c.Body == page.Status:
+			statuses++
+		case audit && c.UpdatedAt.Equal(c.CreatedAt):
+			for _, key := range keys {
+				said[key]++
+			}
+		default:
+			t.Errorf("not as it should be: %.200q", c.Body)
+		}
+		if text.Size(c.Body) > text.Most {
+			t.Errorf("too long: %d", text.Size(c.Body))
+		}
+	}
+	if statuses != 1 {
+		t.Errorf("%d status comments", statuses)
+	}
+	for _, e := range page.Audits {
+		if said[e.Key()] != 1 {
+			t.Errorf("%s of %s is said %d times", e.Outcome, e.Plan.Chain, said[e.Key()])
+		}
+		delete(said, e.Key())
+	}
+	if len(said) > 0 {
+		t.Errorf("nobody asked for %v", said)
+	}
+}
+
+func TestCommentsComeRightThroughEveryMisfortune(t *testing.T) {
+	early, later := pageOf(0, 4, 30*time.Minute), pageOf(0, 4, 40*time.Hour)
+	for _, old := range []bool{false, true} {
+		t.Run(fmt.Sprintf("there are older ones %v", old), func(t *testing.T) {
+			torture(t, 60, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
+				pull := r.request()
+				if old {
+					before := early
+					before.Pull = pull
+					r.settle(func() pass { return r.comments(nil, before) })
+				}
+				page := later
+				page.Pull = pull
+				return func(gate func()) pass { return r.comments(gate, page) }, func(last notice.Tally) {
+					exactly(t, r, page)
+					if len(last.Findings) > 0 {
+						t.Errorf("findings: %+v", last.Findings)
+					}
+				}
+			})
+		})
+	}
+}
+
+func (r *rig) comments(gate func(), pages ...comment.Page) pass {
+	p := &comment.Projector{GitHub: r.program(gate), Bot: bot, Options: options}
+	return func(ctx context.Context) (notice.Tally, error) { return p.Write(ctx, pages) }
+}
+
+func TestAProgramRemembersWhatListsDontShowYet(t *testing.T) {
+	r := newRig(t, 1)
+	r.lag = 100
+	page := pageOf(r.request(), 2, 40*time.Hour)
+	run := r.comments(nil, page)
+	for range 3 {
+		if _, err := run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exactly(t, r, page)
+	if l := r.changes(0); len(l) != len(r.Comments(page.Pull)) {
+		t.Errorf("changing calls: %q", l)
+	}
+}
+
+func TestAStatusNeverGoesBack(t *testing.T) {
+	r := newRig(t, 1)
+	pull := r.request()
+	early, later := pageOf(pull, 2, 30*time.Minute), pageOf(pull, 2, 40*time.Hour)
+	r.settle(func() pass { return r.comments(nil, later) })
+	early.Audits = nil
+	r.settle(func() pass { return r.comments(nil, early) })
+	exactly(t, r, later)
+}
+
+func TestAWholeCampaignFitsAndKeepsThePace(t *testing.T) {
+	r := newRig(t, 1)
+	page := pageOf(r.request(), 256, 46*time.Hour)
+	if len(page.Audits) < 600 {
+		t.Fatalf("only %d audits", len(page.Audits))
+	}
+	last := r.settle(func() pass { return r.comments(nil, page) })
+	exactly(t, r, page)
+	if len(last.Findings) > 0 {
+		t.Errorf("findings: %+v", last.Findings)
+	}
+	t.Logf("%d audits in %d comments", len(page.Audits), len(r.Comments(page.Pull))-1)
+	// And as many pull requests with one rotation each: what makes a person wait is GitHub's pace alone.
+	var pages []comment.Page
+	for i := range 256 {
+		one := page
+		one.Pull, one.Audits = r.OpenPull("ana-sec", fmt.Sprint(i), "", "rotate", "main", false), page.Audits[i:i+1]
+		pages = append(pages, one)
+	}
+	begun := len(r.Calls())
+	r.settle(func() pass { return r.comments(nil, pages...) })
+	var made []time.Time
+	for _, c := range r.Calls()[begun:] {
+		if c.Method == "POST" {
+			made = append(made, c.At)
+			if c.Status != 201 {
+				t.Errorf("%s was answered %d", c.Path, c.Status)
+			}
+		}
+	}
+	if len(made) != 512 {
+		t.Errorf("%d creations, want 512", len(made))
+	}
+	for i := range made {
+		if n := i + 80; n < len(made) && made[n].Sub(made[i]) < time.Minute {
+			t.Fatalf("80 creations within %s", made[n].Sub(made[i]))
+		}
+	}
+}
+
+func TestWhatOthersWroteIsNeverTouched(t *testing.T) {
+	r := newRig(t, 1)
+	page := pageOf(r.request(), 2, 40*time.Hour)
+	forged := text.Audit(page.Audits[:1], options)[0]
+	mine := []int64{
+		r.Say(page.Pull, "eve", forged),
+		r.Say(page.Pull, "eve", page.Status),
+		r.Say(page.Pull, "ana-sec", "looks good"),
+		r.Say(page.Pull, bot, "another workflow's comment"),
+	}
+	last := r.settle(func() pass { return r.comments(nil, page) })
+	if len(last.Findings) != 1 || !strings.Contains(last.Findings[0].Text, "@eve") {
+		t.Errorf("findings: %+v", last.Findings)
+	}
+	for _, id := range mine {
+		i := slices.IndexFunc(r.Comments(page.Pull), func(c world.Comment) bool { return c.ID == id && c.UpdatedAt.Equal(c.CreatedAt) })
+		if i < 0 {
+			t.Errorf("comment %d was touched", id)
+		}
+		r.Service.DeleteComment(id)
+	}
+	exactly(t, r, page)
+}
+
+func TestAnEditedAuditCommentIsAFindingAndStays(t *testing.T) {
+	for name, edit := range map[string]func(string) string{
+		"text":          func(s string) string { return s + "\nall is well" },
+		"marker":        func(s string) string { return strings.Replace(s, `"key":"`, `"key":"0`, 1) },
+		"before marker": func(s string) string { return "all is well\n" + s },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1)
+			page := pageOf(r.request(), 2, 40*time.Hour)
+			r.settle(func() pass { return r.comments(nil, page) })
+			was := r.Comments(page.Pull)
+			r.clock.Move(time.Hour)
+			edited := edit(was[1].Body)
+			r.Service.EditComment(was[1].ID, edited)
+			for range 2 {
+				last := r.settle(func() pass { return r.comments(nil, page) })
+				if len(last.Findings) != 1 || !strings.Contains(last.Findings[0].Text, "edited") || last.Findings[0].URL == "" {
+					t.Errorf("findings: %+v", last.Findings)
+				}
+			}
+			if now := r.Comments(page.Pull); now[1].Body != edited {
+				t.Errorf("it was mended: %q", now[1].Body)
+			}
+		})
+	}
+}
+
+func TestACommentWithoutAPlaceIsAnErrorAndTheOthersAreWritten(t *testing.T) {
+	r := newRig(t, 1)
+	page := pageOf(r.request(), 1, 40*time.Hour)
+	gone := page
+	gone.Pull = 404
+	_, err := r.comments(nil, gone, page)(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "#404") {
+		t.Errorf("error: %v", err)
+	}
+	exactly(t, r, page)
+}
