@@ -62,6 +62,9 @@ func (c *Client) call(ctx context.Context, what op, method, path string, query u
 	if err != nil {
 		return nil, c.judge(what, err)
 	}
+	if out == nil && len(text) > 0 { // which is of no use, but a page of something in between isn't GitHub's answer
+		out = new(json.RawMessage)
+	}
 	if out != nil && json.Unmarshal(text, out) != nil {
 		err = unknown(req, true, fmt.Errorf("GitHub's answer (%d) can't be read", res.StatusCode))
 		return nil, fmt.Errorf("%s: %w", what.doing, err)

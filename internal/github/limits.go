@@ -33,23 +33,23 @@ type limits struct {
 	hour    []time.Time   // when creating calls left in the last hour
 }
 
-// turn waits until a call may leave, and says what is left of its patience. It fails, and the call isn't made,
-// where the wait would be longer than that.
-func (l *limits) turn(ctx context.Context, method string, patience time.Duration) (time.Duration, error) {
+// turn waits until a call may leave, and says what is left of its patience and when it leaves. It fails, and the call
+// isn't made, where the wait would be longer than that.
+func (l *limits) turn(ctx context.Context, method string, patience time.Duration) (time.Duration, time.Time, error) {
 	for {
 		if err := ctx.Err(); err != nil {
-			return patience, err
+			return patience, time.Time{}, err
 		}
 		wait, why := l.take(method)
 		if wait <= 0 {
-			return patience, nil
+			return patience, l.clock.Now(), nil
 		}
 		if wait > patience {
-			return patience, fmt.Errorf("not sent: %s until %s, and this job waits %s at most", why,
+			return patience, time.Time{}, fmt.Errorf("not sent: %s; that ends at %s, and this job waits %s at most", why,
 				l.clock.Now().Add(wait).UTC().Format("15:04:05 MST"), l.patience)
 		}
 		if err := l.clock.Sleep(ctx, wait); err != nil {
-			return patience, err
+			return patience, time.Time{}, err
 		}
 		patience -= wait
 	}
@@ -68,10 +68,10 @@ func (l *limits) take(method string) (time.Duration, string) {
 	}
 	creates := method == http.MethodPost || method == http.MethodPut
 	if wait := room(&l.minute, mostAMinute, time.Minute, now); wait > 0 {
-		return wait, fmt.Sprintf("%d changing calls in a minute are what GitHub takes, and more are held back", mostAMinute)
+		return wait, fmt.Sprintf("more than %d changes a minute are too many for GitHub", mostAMinute)
 	}
 	if wait := room(&l.hour, mostAnHour, time.Hour, now); wait > 0 && creates {
-		return wait, fmt.Sprintf("%d new things in an hour are what GitHub takes, and more are held back", mostAnHour)
+		return wait, fmt.Sprintf("more than %d new things an hour are too many for GitHub", mostAnHour)
 	}
 	l.minute = append(l.minute, now)
 	if creates {
@@ -93,8 +93,8 @@ func room(left *[]time.Time, most int, span time.Duration, now time.Time) time.D
 
 // hit says whether an answer is a rate limit's: the call didn't happen, and none leaves until the limit allows
 // (GitHub REST API documentation, exceeding the rate limit). An answer that says it was the last one holds back the
-// next call, too.
-func (l *limits) hit(res *http.Response) bool {
+// next call, too. left is when the call left.
+func (l *limits) hit(res *http.Response, left time.Time) bool {
 	limited := res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusForbidden && limiting(res)
 	after, err := strconv.Atoi(res.Header.Get("Retry-After"))
 	seconds := err == nil && after >= 0
@@ -110,7 +110,7 @@ func (l *limits) hit(res *http.Response) bool {
 		until = now.Add(time.Duration(after) * time.Second)
 	case spent:
 		until = time.Unix(reset, 0).Add(time.Second) // they are whole seconds
-	case limited && !l.until.After(now): // others that left before the refusal are refused, too
+	case limited && !left.Before(l.until): // one that left before it was known says nothing new
 		l.penalty = max(time.Minute, 2*l.penalty)
 		until = now.Add(l.penalty)
 	}

@@ -40,12 +40,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	patience := t.limits.patience
 	backoff, lost := time.Second, false
 	for tried := 1; ; tried++ {
-		patience, err = t.limits.turn(req.Context(), req.Method, patience)
+		var left time.Time
+		patience, left, err = t.limits.turn(req.Context(), req.Method, patience)
 		if err != nil {
 			return nil, unknown(req, lost, err)
 		}
 		res, err := t.send(req, body)
-		if err == nil && t.limits.hit(res) {
+		if err == nil && t.limits.hit(res, left) {
 			tried-- // it didn't happen, and how long to wait for it is for patience to say
 			continue
 		}
@@ -102,6 +103,9 @@ func (t *transport) send(req *http.Request, body []byte) (*http.Response, error)
 	res, err := whole(t.base, again, mostBytes)
 	if err != nil && ctx.Err() != nil && req.Context().Err() == nil {
 		return nil, fmt.Errorf("no answer within %s", callLimit) // which is no end of the caller's context
+	}
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("the connection ended without an answer")
 	}
 	return res, err
 }
