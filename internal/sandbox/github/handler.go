@@ -171,7 +171,7 @@ func (s *Service) act(r *request, found *matched) (answer, error) {
 	}
 	r.Service = &Service{hub: s.hub, repo: repo}
 	for name := range r.query {
-		if !slices.Contains(strings.Fields(found.query), name) {
+		if !slices.Contains(strings.Fields(found.query+pages), name) {
 			s.unknown = append(s.unknown, r.in.Method+" "+r.in.URL.Path+"?"+name)
 			return answer{}, invalid("the sandbox doesn't serve the parameter " + name)
 		}
