@@ -63,6 +63,10 @@ func Judge(err error, doing string) error {
 
 // Unknown is for a refusal that the caller can't take for definite: a *CallError with the same words as Judge's.
 func Unknown(err error, doing string) error {
+	var known *CallError
+	if errors.As(err, &known) { // of the session's role: how the call itself failed says nothing more
+		return &CallError{text: doing + ": " + known.text, cause: err}
+	}
 	return &CallError{text: doing + ": " + callOf(err).String(), cause: err}
 }
 

@@ -151,8 +151,12 @@ func (w *webIdentity) judge(err error, token string) error {
 		c.message = ""
 	}
 	text := fmt.Sprintf("exchange this job's identity for %s: %s", w.role, c)
-	if slices.Contains([]string{rejectedClaim, "AccessDenied", AccessDenied}, c.code) && c.status < 500 {
+	switch {
+	case c.status >= 500:
+	case slices.Contains([]string{rejectedClaim, "AccessDenied", AccessDenied}, c.code):
 		return &rotation.Failure{Msg: text, Hint: w.hint(token)}
+	case slices.Contains(definite, c.code):
+		return &rotation.Failure{Msg: text, Hint: c.hint()}
 	}
 	return &CallError{text: text, cause: err}
 }
@@ -211,7 +215,7 @@ func (c *chained) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	doing := fmt.Sprintf("assume %s from %s", c.role, c.entry)
 	if slices.Contains([]string{"AccessDenied", AccessDenied}, Code(err)) {
 		return aws.Credentials{}, &rotation.Failure{Msg: doing + ": " + callOf(err).String(),
-			Hint: fmt.Sprintf("let the trust policy of %s allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity to %s, and the latter's own policy the same on the former", c.role, c.entry)}
+			Hint: fmt.Sprintf("allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity to %s in the trust policy of %s, and on that role in its own policy", c.entry, c.role)}
 	}
 	return aws.Credentials{}, Unknown(err, doing)
 }

@@ -274,8 +274,7 @@ func TestTheLastCallOfALimitHoldsBackTheNext(t *testing.T) {
 
 func TestManyThatAreRefusedTogetherWaitOnce(t *testing.T) {
 	k := newClock()
-	var s *service
-	s = serve(t, k, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, k, func(w http.ResponseWriter, r *http.Request) {
 		if k.Now().Sub(newClock().Now()) < time.Minute {
 			answer(403, limited)(w, r)
 		} else {
