@@ -60,10 +60,8 @@ var load = sync.OnceValues(func() (*description, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	for _, name := range []string{"pull-request-simple", "pull-request"} { // null where the fork is gone; the description forgets that
-		if err := letBeNull(doc, name, "head", "repo"); err != nil {
-			return nil, err
-		}
+	if err := mend(doc); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	d := &description{doc: doc}
 	for template, item := range doc.Paths.Map() {
@@ -78,11 +76,27 @@ var load = sync.OnceValues(func() (*description, error) {
 	return d, nil
 })
 
+// mend corrects what the description gets wrong of GitHub, and fails where it no longer says that.
+func mend(doc *openapi3.T) error {
+	for _, name := range []string{"pull-request-simple", "pull-request"} { // a head's repository is null where the fork is gone
+		if err := letBeNull(doc, name, "head", "repo"); err != nil {
+			return err
+		}
+	}
+	// GitHub documentation, "Understanding the search syntax", which the parameter's own text refers to: >=2026-11-23.
+	created := doc.Components.Parameters["created"]
+	if created == nil || created.Value.Schema.Value.Format != "date-time" {
+		return errors.New("the parameter created is no time any more")
+	}
+	created.Value.Schema.Value.Format = ""
+	return nil
+}
+
 func letBeNull(doc *openapi3.T, schema string, way ...string) error {
 	at := doc.Components.Schemas[schema]
 	for i, name := range way {
 		if at == nil || at.Value.Properties[name] == nil {
-			return fmt.Errorf("%s: %s has no %s", file, schema, strings.Join(way, "/"))
+			return fmt.Errorf("%s has no %s", schema, strings.Join(way, "/"))
 		}
 		if i == len(way)-1 {
 			copied := *at.Value.Properties[name].Value
