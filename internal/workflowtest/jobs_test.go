@@ -222,15 +222,15 @@ func matrices(r *repo) (found []string) {
 	return found
 }
 
-var withFallback = regexp.MustCompile(`^\$\{\{ (fromJSON\(.*) \|\| '[{\[][^']+'\)(.*) \}\}$`)
+var withFallback = regexp.MustCompile(`^\$\{\{ fromJSON\(needs\.plan\.result == 'success' && (.*) \|\| '[{\[][^']+'\)(.*) \}\}$`)
 
-// guarded: a matrix over an empty list is an error on GitHub, and act evaluates it before the if.
+// guarded: a matrix over an empty list is an error on GitHub; act evaluates it before the if, where plan was skipped, too.
 func (j job) guarded(matrix string) []string {
 	m := withFallback.FindStringSubmatch(matrix)
 	if m == nil {
 		return []string{j.at("the matrix has nothing to fall back on")}
 	}
-	list := m[1] + ")" + m[2]
+	list := "fromJSON(" + m[1] + ")" + m[2]
 	if !strings.Contains(j.condition(), list+"[0]") {
 		return []string{j.at("the if doesn't ask whether %s has anything in it", list)}
 	}
