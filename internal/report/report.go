@@ -118,13 +118,24 @@ func (v View) Headline() string {
 	return cmp.Or(strings.Join(order, ", "), "no environments")
 }
 
-// Next is what comes next, and when: the moves of people first, then what is due, then what waits for a time.
-func (v View) Next() []string {
-	var moves, due, later []string
+// Next is what comes next, and when: the moves of people first, then Coming.
+func (v View) Next() (all []string) {
 	for _, s := range v.Environments {
+		if s.Move != "" {
+			all = append(all, "Your move in "+s.Name+": "+s.Move)
+		}
+	}
+	return append(all, v.Coming()...)
+}
+
+// Coming is what comes besides the moves of people: first what is due or asked, then what waits for a time.
+func (v View) Coming() []string {
+	var due, later []string
+	moves := false
+	for _, s := range v.soonest() {
 		switch {
 		case s.Move != "":
-			moves = append(moves, "Your move in "+s.Name+": "+s.Move)
+			moves = true
 		case s.Next == "":
 		case s.Decision.State == plan.Open, s.Decision.Approval != "":
 			due = append(due, s.Next)
@@ -132,13 +143,26 @@ func (v View) Next() []string {
 			later = append(later, s.Next)
 		}
 	}
-	all := append(append(moves, due...), later...)
+	all := append(due, later...)
 	switch {
+	case moves:
 	case len(all) == 0:
 		return []string{"Nothing to do: it is over."}
-	case len(moves)+len(due) == 0:
+	case len(due) == 0:
 		return append(all, "Nothing to do until then.")
 	}
+	return all
+}
+
+// soonest are the environments in the order of the times they wait for; those that wait for none stay behind.
+func (v View) soonest() []Standing {
+	all := slices.Clone(v.Environments)
+	slices.SortStableFunc(all, func(a, b Standing) int {
+		if a, b := a.Decision.Until, b.Decision.Until; a.IsZero() || b.IsZero() {
+			return cmp.Compare(b.Unix(), a.Unix()) // the zero time is before all others
+		}
+		return a.Decision.Until.Compare(b.Decision.Until)
+	})
 	return all
 }
 

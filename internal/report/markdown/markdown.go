@@ -4,6 +4,7 @@
 package markdown
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -43,6 +44,7 @@ var (
 	links      = regexp.MustCompile(`(?i)(?:www\.|(?:https?|ftp|mailto|xmpp):)`)
 	references = regexp.MustCompile(`(?i)(\\#|\bGH-)([0-9])`)
 	bare       = regexp.MustCompile(`(?i)(#|\bGH-)([0-9])`)
+	escaped    = regexp.MustCompile("\\\\.") // Text has no other backslash
 	emoji      = regexp.MustCompile(`:[A-Za-z0-9+_-]+:`)
 	blocks     = regexp.MustCompile(`^(?:[-+=:]|[0-9]{1,9}[.)])`) // lists, headings, table rules
 )
@@ -81,6 +83,11 @@ func apart(s, gap string) string {
 		b.WriteString(s[:m[0]+1] + "\x00")
 		s = s[m[0]+1:]
 	}
+}
+
+// HTML is Text, cut to width columns, for places where GitHub reads no Markdown: on a line that begins with a tag.
+func HTML(s string, width int) string {
+	return escaped.ReplaceAllStringFunc(Cut(s, width), func(m string) string { return fmt.Sprintf("&#%d;", m[1]) })
 }
 
 // Title is any text as the title of an issue or pull request: no Markdown is read there but code and emoji, and a

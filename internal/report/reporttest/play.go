@@ -195,11 +195,19 @@ func (p *Player) step(s rotation.Step) {
 // Append fills in what the journal would.
 func (p *Player) Append(r rotation.Record) {
 	r.Seq, r.ClaimSeq, r.Chain, r.Rotation, r.Attempt = len(p.Records)+1, 1, p.Plan.Chain, p.Plan.Rotation, p.Plan.Attempt
+	if len(p.Records) > 0 {
+		r.Prev = p.digest()
+	}
 	r.At = p.Now
 	if r.Runner.ID == "" {
 		r.Runner = rotation.Runner{ID: fmt.Sprintf("run %d", 8122+p.runs), Nonce: fmt.Sprint(p.runs)}
 	}
 	p.Records = append(p.Records, r)
+}
+
+// digest stands for the last record's.
+func (p *Player) digest() string {
+	return rotation.Digest([]byte(strings.Repeat(p.Plan.Environment, len(p.Records))))
 }
 
 // Environment is where it stands at now. why, if any, is what it waits for that isn't in the plan.
@@ -208,6 +216,6 @@ func (p *Player) Environment(now time.Time, why string) report.Environment {
 	if why != "" && e.Decision.State == plan.Open {
 		e.Decision.State, e.Decision.Why = plan.Waiting, why
 	}
-	e.Head = rotation.Head{Chain: p.Plan.Chain, Seq: len(p.Records), Digest: rotation.Digest([]byte(strings.Repeat(p.Plan.Environment, len(p.Records))))}
+	e.Head = rotation.Head{Chain: p.Plan.Chain, Seq: len(p.Records), Digest: p.digest()}
 	return e
 }

@@ -1,0 +1,357 @@
+package comment_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/report"
+	"github.com/rastup/rekey/internal/report/comment"
+	"github.com/rastup/rekey/internal/report/reporttest"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", file, d)
+	}
+}
+
+var options = comment.Options{
+	Repository: "rastup/shop", Tickets: "rastup/security",
+	Evidence: func(v report.View, s report.Standing) (string, string) {
+		path := "rotations/2026/11/" + rotation.PathName(v.Secret) + "/" + v.Rotation + "/" + s.Name + "/"
+		return "bundle", "https://s3.console.example/buckets/evidence?prefix=" + strings.ReplaceAll(path, " ", "%20")
+	},
+}
+
+func TestStatus(t *testing.T) {
+	for _, c := range reporttest.Cases() {
+		got := comment.Status([]report.View{c.View()}, options)
+		golden(t, "status-"+c.Name+".md", got)
+		whole(t, "status of "+c.Name, got)
+	}
+	golden(t, "status-none.md", comment.Status(nil, options))
+}
+
+func TestStatusOfThree(t *testing.T) {
+	var views []report.View
+	for _, name := range []string{"retention", "rollback-stuck", "approval"} {
+		views = append(views, find(t, name).View())
+	}
+	got := comment.Status(views, options)
+	golden(t, "status-three.md", got)
+	whole(t, "three", got)
+}
+
+// However many rotations with however long names: what is most urgent is there, and it fits.
+func TestStatusOfManyFits(t *testing.T) {
+	for _, n := range []int{2, 40, 256, 2000} {
+		for _, long := range []bool{false, true} {
+			var views []report.View
+			for i := range n {
+				secret := fmt.Sprintf("team-%d/service-%03d", i%7, i)
+				if long {
+					secret += strings.Repeat("/long_name", 50)
+				}
+				views = append(views, three(secret, i))
+			}
+			got := comment.Status(views, options)
+			what := fmt.Sprintf("%d-long-%t", n, long)
+			if size := comment.Size(got); size > comment.Most || n >= 256 && size < comment.Most*8/10 {
+				t.Errorf("%s: size %d", what, size)
+			}
+			if n <= 256 && !long {
+				golden(t, "status-many-"+what+".md", got)
+			}
+			if first := strings.Index(got, "rolling back"); n > 17 && (first < 0 || first > 3000) {
+				t.Errorf("%s: the most urgent is at %d", what, first)
+			}
+			whole(t, what, got)
+		}
+	}
+}
+
+// three is a rotation in three environments; some need a person.
+func three(secret string, i int) report.View {
+	now := reporttest.Monday.Add(time.Hour)
+	var envs []report.Environment
+	before := true
+	for j, p := range reporttest.Plans(secret, nil) {
+		pl := reporttest.NewPlayer(p, reporttest.Monday.Add(time.Duration(5*j)*time.Minute))
+		pl.Gate = "rekey-" + p.Environment
+		switch i {
+		case 17:
+			pl.Answers["validate/health"] = reporttest.Answer{Fail: "503", Took: time.Minute}
+			pl.Answers["restore"] = reporttest.Answer{Fail: "AccessDenied on UpdateSecretVersionStage", Hint: "give the role that right again"}
+		case 33:
+			pl.Answers["preflight"] = reporttest.Answer{Fail: "secret is scheduled for deletion"}
+		}
+		why := ""
+		if before && !(j == 1 && i%2 == 1) {
+			pl.Play(now)
+		} else {
+			why = p.Needs + " is not validated in this rotation"
+		}
+		before = plan.Validated(&pl.Plan, pl.Records, now)
+		envs = append(envs, pl.Environment(now, why))
+	}
+	return report.New(secret, reporttest.Rotation, envs, now)
+}
+
+func find(t *testing.T, name string) reporttest.Case {
+	t.Helper()
+	for _, c := range reporttest.Cases() {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("no case %s", name)
+	return reporttest.Case{}
+}
+
+// The same state gives the same bytes at any time of day, in any order of views, and no time is told relative.
+func TestStatusKnowsNoTimeOfDay(t *testing.T) {
+	for _, c := range reporttest.Cases() {
+		was := comment.Status([]report.View{c.View()}, options)
+		c.Now = c.Now.Add(7 * time.Hour)
+		if d := cmp.Diff(was, comment.Status([]report.View{c.View()}, options)); d != "" {
+			t.Errorf("%s:\n%s", c.Name, d)
+		}
+	}
+}
+
+func TestAudit(t *testing.T) {
+	for _, c := range reporttest.Cases() {
+		var all []comment.Entry
+		for _, e := range c.Environments {
+			all = append(all, comment.Outcomes(e)...)
+		}
+		for i := range all {
+			all[i].Locked = reporttest.Monday.AddDate(7, 0, 0)
+		}
+		got := strings.Join(comment.Audit(all, options), "\n=====\n\n")
+		golden(t, "audit-"+c.Name+".md", got)
+		for _, text := range comment.Audit(all, options) {
+			whole(t, "audit of "+c.Name, text)
+		}
+	}
+}
+
+// Each entry is told in exactly one comment, with its head, and every comment fits.
+func TestAuditOfMany(t *testing.T) {
+	for _, n := range []int{2, 3, 256, 700} {
+		want, entries := map[string]rotation.Head{}, []comment.Entry(nil)
+		for i := range n {
+			v := reporttest.NewPlayer(reporttest.Plans(fmt.Sprintf("team-%d/service-%03d", i%7, i), nil)[0], reporttest.Monday).Play(reporttest.Monday.Add(time.Hour))
+			for _, e := range comment.Outcomes(v.Environment(v.Now, "")) {
+				entries, want[e.Key()] = append(entries, e), e.Head
+			}
+		}
+		got := map[string]rotation.Head{}
+		comments := comment.Audit(entries, options)
+		for _, text := range comments {
+			if size := comment.Size(text); size > comment.Most {
+				t.Errorf("%d entries: a comment of %d", n, size)
+			}
+			keys, ok := comment.ParseAudit(text)
+			heads := comment.Anchors(text)
+			if !ok || len(keys) != len(heads) {
+				t.Fatalf("%d entries: %t, %d keys, %d heads", n, ok, len(keys), len(heads))
+			}
+			for i, k := range keys {
+				if got[k] = heads[i]; !strings.Contains(text, "<code>"+heads[i].Digest+"</code>") {
+					t.Errorf("%s isn't shown", heads[i].Digest)
+				}
+			}
+			whole(t, "many", text)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%d entries in %d comments: %s", n, len(comments), d)
+		}
+		if n == 3 {
+			golden(t, "audit-three.md", strings.Join(comments, "\n=====\n\n"))
+		}
+	}
+}
+
+// An outcome stays what it was when more follows: same key, same bytes.
+func TestOutcomesAreToldTheSameLater(t *testing.T) {
+	p := reporttest.Plans(reporttest.Secret, nil)[0]
+	early := reporttest.NewPlayer(p, reporttest.Monday).Play(reporttest.Monday.Add(time.Hour))
+	e := early.Environment(early.Now, "")
+	first := comment.Outcomes(e)
+	if len(first) != 1 || first[0].Outcome != comment.Validated {
+		t.Fatalf("%+v", first)
+	}
+	late := reporttest.NewPlayer(p, reporttest.Monday).Play(reporttest.Monday.Add(100 * time.Hour))
+	l := late.Environment(late.Now, "")
+	both := comment.Outcomes(l)
+	if len(both) != 2 || both[1].Outcome != comment.Finished || both[0].Key() == both[1].Key() {
+		t.Fatalf("%+v", both)
+	}
+	if d := cmp.Diff(comment.Audit(first, options), comment.Audit(both[:1], options)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestIncidents(t *testing.T) {
+	for _, name := range []string{"rolled-back", "rollback-stuck", "decommission-stuck", "held", "hostile"} {
+		c := find(t, name)
+		env := "stage"
+		if name != "rolled-back" && name != "rollback-stuck" {
+			env = "dev"
+		}
+		title, body, ok := comment.Incident(c.View(), env, "https://github.example/rastup/shop/pull/7", options)
+		if !ok {
+			t.Fatalf("%s has no %s", name, env)
+		}
+		key, ok := comment.ParseIncident(body)
+		if !ok {
+			t.Errorf("%s: marker %q", name, key)
+		}
+		whole(t, name, body)
+		closed, over := comment.IncidentClosed(c.View(), env, options)
+		if over != (name == "rolled-back" || name == "hostile") {
+			t.Errorf("%s: closed %t", name, over)
+		}
+		if over {
+			whole(t, name, closed)
+			if again, ok := comment.ParseIncidentClosed(closed); !ok || key != again {
+				t.Errorf("%s: markers %q %q", name, key, again)
+			}
+		}
+		golden(t, "incident-"+name+".md", title+"\n=====\n\n"+body+"\n=====\n\n"+closed)
+	}
+	if _, _, ok := comment.Incident(find(t, "held").View(), "nowhere", "", options); ok {
+		t.Error("an incident in an environment that isn't there")
+	}
+}
+
+func TestTicket(t *testing.T) {
+	for _, name := range []string{"success", "rolled-back", "hostile"} {
+		v := find(t, name).View()
+		got := comment.Ticket(v, options)
+		golden(t, "ticket-"+name+".md", got)
+		whole(t, name, got)
+		if key, ok := comment.ParseTicket(got); !ok || key != comment.TicketKey(v) {
+			t.Errorf("%s: marker %q", name, key)
+		}
+	}
+}
+
+func TestTicketsAreReferencesWhereTheyAreIssues(t *testing.T) {
+	for _, c := range []struct{ ticket, tickets, want string }{
+		{"#12", "rastup/security", "ticket rastup/security#12 "},
+		{"#12", "rastup/shop", "ticket #12 "},
+		{"rastup/shop#12", "rastup/security", "ticket #12 "},
+		{"#12", "", `ticket \#&#8203;12 `},
+		{"SEC-1423", "rastup/security", "ticket SEC-1423 "},
+		{"a/b#1 @x", "rastup/security", `ticket a/b\#&#8203;1 @&#8203;x `},
+	} {
+		cse := find(t, "retention")
+		for i := range cse.Environments {
+			for j := range cse.Environments[i].Records {
+				if cl := cse.Environments[i].Records[j].Claim; cl != nil {
+					cl.Ticket = c.ticket
+				}
+			}
+		}
+		o := options
+		o.Tickets = c.tickets
+		if got := comment.Status([]report.View{cse.View()}, o); !strings.Contains(got, c.want) {
+			t.Errorf("%q with tickets in %q: no %q in\n%s", c.ticket, c.tickets, c.want, got)
+		}
+	}
+}
+
+func TestDates(t *testing.T) {
+	changes := []comment.Change{
+		{Secret: reporttest.Secret, File: "ops/config/registry.md", Was: reporttest.Monday.AddDate(0, 0, -97), Is: reporttest.Monday, Rotation: reporttest.Rotation},
+		{Secret: reporttest.Hostile, File: "ops/config/`x`|.md", Is: reporttest.Monday, Rotation: reporttest.Hostile},
+	}
+	title, body := comment.Dates(changes)
+	golden(t, "dates.md", title+"\n=====\n\n"+body)
+	whole(t, "dates", body)
+	for len(changes) < 3000 {
+		changes = append(changes, changes[0])
+	}
+	_, body = comment.Dates(changes)
+	whole(t, "many dates", body)
+	if !comment.IsDates(body) || comment.Size(body) > comment.Most || !strings.Contains(body, "more: see the files changed") {
+		t.Errorf("size %d", comment.Size(body))
+	}
+}
+
+func TestPlan(t *testing.T) {
+	gates := map[string]string{"stage": "rekey-stage", "prod": "rekey-prod"}
+	gated := func(in *plan.Input) {
+		in.Targets[1].Approvals = []string{rotation.ApprovesRotation}
+		in.Targets[2].Approvals = []string{rotation.ApprovesRotation, rotation.ApprovesDecommission}
+	}
+	plans := reporttest.Plans(reporttest.Secret, gated)
+	at := reporttest.Monday
+	note := func(i int, ok bool, text, hint string) comment.Note {
+		return comment.Note{Chain: plans[i].Chain, OK: ok, Text: text, Hint: hint}
+	}
+	one := comment.Request{Path: reporttest.Path, Ticket: "SEC-1423", Owner: "@rastup/payments", Plans: plans, Gates: gates}
+	live, refused := one, one
+	live.Notes = []comment.Note{note(0, true, "target as expected, 4 consumers", ""), note(1, true, "target as expected", "")}
+	refused.Notes = []comment.Note{note(0, false, "version v-half-done carries AWSPENDING", "find out who put it there")}
+	several := one
+	several.Plans = append(append([]rotation.Plan(nil), plans...), reporttest.Plans("search/typesense-admin", gated)...)
+	hostile := comment.Request{Path: reporttest.Hostile, Ticket: reporttest.Hostile, Owner: reporttest.Hostile, Gates: map[string]string{"dev": reporttest.Hostile},
+		Plans: reporttest.Plans(reporttest.Hostile, gated)[:1], Notes: []comment.Note{{Chain: rotation.Chain{Environment: "dev", Secret: reporttest.Hostile}, Text: reporttest.Hostile, Hint: reporttest.Hostile}}}
+	many := comment.Preview{At: at}
+	for i := range 256 {
+		r := one
+		r.Plans = reporttest.Plans(fmt.Sprintf("team/service-%03d", i), gated)
+		many.Requests = append(many.Requests, r)
+	}
+	for name, p := range map[string]comment.Preview{
+		"one":      {Requests: []comment.Request{one}, At: at},
+		"live":     {Requests: []comment.Request{live}, At: at, Live: true},
+		"refused":  {Requests: []comment.Request{refused}, At: at, Live: true},
+		"several":  {Requests: []comment.Request{several}, At: at},
+		"late":     {Requests: []comment.Request{one}, At: at.AddDate(0, 0, 5)},
+		"problems": {Requests: []comment.Request{one}, At: at, Problems: 3},
+		"nothing":  {At: at},
+		"over":     {Requests: []comment.Request{{Path: reporttest.Path, Nothing: "its rotation is over in every environment"}}, At: at},
+		"removed":  {Requests: []comment.Request{{Path: reporttest.Path, Removed: true}}, At: at},
+		"hostile":  {Requests: []comment.Request{hostile}, At: at, Live: true},
+		"many":     many,
+	} {
+		got := comment.Plan(p, options)
+		if name != "many" {
+			golden(t, "plan-"+name+".md", got)
+		}
+		whole(t, name, got)
+		if !comment.IsPlan(got) || comment.Size(got) > comment.Most {
+			t.Errorf("%s: size %d", name, comment.Size(got))
+		}
+	}
+}

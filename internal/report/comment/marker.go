@@ -1,0 +1,180 @@
+package comment
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// Every text begins with a marker: an HTML comment that isn't shown, by which the text is found again. A marker
+// proves nothing by itself: whoever may comment can write one, so the author counts, too.
+const (
+	statusMarker   = "status"
+	auditMarker    = "audit"
+	incidentMarker = "incident"
+	closedMarker   = "incident-closed"
+	ticketMarker   = "ticket"
+	planMarker     = "plan"
+	datesMarker    = "dates"
+)
+
+// marker holds v as JSON of printable ASCII without the characters that end an HTML comment.
+func marker(name string, v any) string {
+	return "<!-- rekey:" + name + " " + encode(v) + " -->"
+}
+
+// encode is JSON in which every character that means something to HTML, or isn't ASCII, is an escape.
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "{}" // our own types of strings and numbers: they always marshal
+	}
+	var out strings.Builder
+	quoted := false
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		switch {
+		case r == '\\':
+			out.WriteByte(b[i])
+			out.WriteByte(b[i+1])
+			i += 2
+			continue
+		case r == '"':
+			quoted = !quoted
+			out.WriteByte('"')
+		case quoted && r == '-' && i > 0 && b[i-1] == '-', quoted && r == '@', r == 0x7f:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		case r > 0xffff:
+			r -= 0x10000
+			fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
+		case r >= utf8.RuneSelf:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			out.WriteByte(b[i])
+		}
+		i += n
+	}
+	return out.String()
+}
+
+// parse reads the marker that body begins with into v. Nothing that marker wouldn't write is taken.
+func parse(body, name string, v any) bool {
+	line, _, _ := strings.Cut(body, "\n")
+	line = strings.TrimSuffix(line, "\r")
+	text, ok := strings.CutPrefix(line, "<!-- rekey:"+name+" ")
+	text, ok2 := strings.CutSuffix(text, " -->")
+	if !ok || !ok2 {
+		return false
+	}
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.DisallowUnknownFields()
+	return d.Decode(v) == nil && encode(v) == text
+}
+
+// A status marker holds how many records its text was made of: of two texts the one with more is the newer.
+type status struct {
+	Records int `json:"records"`
+}
+
+// ParseStatus says whether body is a status comment, and how many records it was made of.
+func ParseStatus(body string) (records int, ok bool) {
+	var s status
+	ok = parse(body, statusMarker, &s)
+	return s.Records, ok && s.Records >= 0
+}
+
+// An anchor is an entry of an audit comment as its marker holds it.
+type anchor struct {
+	Key         string `json:"key"`
+	Environment string `json:"environment"`
+	Secret      string `json:"secret"`
+	Seq         int    `json:"seq,omitempty"`
+	Digest      string `json:"digest,omitempty"`
+}
+
+type audit struct {
+	Entries []anchor `json:"entries"`
+}
+
+// ParseAudit says whether body is an audit comment, and which entries it covers; see Entry.Key.
+func ParseAudit(body string) (keys []string, ok bool) {
+	a, ok := parseAudit(body)
+	for _, e := range a.Entries {
+		keys = append(keys, e.Key)
+	}
+	return keys, ok
+}
+
+// Anchors are the chain heads that an audit comment holds; none when body isn't one.
+func Anchors(body string) (heads []rotation.Head) {
+	a, _ := parseAudit(body)
+	for _, e := range a.Entries {
+		if e.Seq > 0 {
+			heads = append(heads, rotation.Head{Chain: rotation.Chain{Environment: e.Environment, Secret: e.Secret}, Seq: e.Seq, Digest: e.Digest})
+		}
+	}
+	return heads
+}
+
+func parseAudit(body string) (audit, bool) {
+	var a audit
+	if !parse(body, auditMarker, &a) || len(a.Entries) == 0 {
+		return audit{}, false
+	}
+	for _, e := range a.Entries {
+		if !isHex(e.Key, 16) || e.Seq < 0 || (e.Seq > 0) != (e.Digest != "") {
+			return audit{}, false
+		}
+		if digest, ok := strings.CutPrefix(e.Digest, "sha256:"); e.Seq > 0 && (!ok || !isHex(digest, 64)) {
+			return audit{}, false
+		}
+	}
+	return a, true
+}
+
+func isHex(s string, n int) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(s) == n && hex.EncodeToString(b) == s
+}
+
+// A subject is what an incident, or a ticket's summary, is about.
+type subject struct {
+	Key string `json:"key"`
+}
+
+// ParseIncident says whether body is an incident's, and its key; see IncidentKey.
+func ParseIncident(body string) (key string, ok bool) { return parseSubject(body, incidentMarker) }
+
+// ParseIncidentClosed is ParseIncident for the comment that closes one.
+func ParseIncidentClosed(body string) (key string, ok bool) { return parseSubject(body, closedMarker) }
+
+// ParseTicket says whether body is a ticket's closing summary, and its key; see TicketKey.
+func ParseTicket(body string) (key string, ok bool) { return parseSubject(body, ticketMarker) }
+
+// IsPlan says whether body is a plan comment.
+func IsPlan(body string) bool { return parse(body, planMarker, &struct{}{}) }
+
+// IsDates says whether body is that of the pull request for dates.
+func IsDates(body string) bool { return parse(body, datesMarker, &struct{}{}) }
+
+func parseSubject(body, name string) (string, bool) {
+	var s subject
+	ok := parse(body, name, &s) && isHex(s.Key, 16)
+	return s.Key, ok
+}
+
+// key is a short name for parts, which may be anything.
+func key(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write([]byte(strconv.Itoa(len(p)) + ":" + p))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
