@@ -239,13 +239,15 @@ func TestWhatFetchingTheIdentitySaidIsKept(t *testing.T) {
 func TestTheIdentityIsNotSentToWhereARedirectSays(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the token went elsewhere") }))
 	defer elsewhere.Close()
-	here := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
-	defer here.Close()
-	s, err := Open(t.Context(), Options{Region: "eu-central-1", Endpoint: here.URL, Role: prodRole, WebIdentity: (&identities{}).fetch})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := describe(t, s); err == nil {
-		t.Error("a redirect counts as success")
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+		here := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
+		defer here.Close()
+		s, err := Open(t.Context(), Options{Region: "eu-central-1", Endpoint: here.URL, Role: prodRole, WebIdentity: (&identities{}).fetch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := describe(t, s); err == nil {
+			t.Errorf("%d counts as success", status)
+		}
 	}
 }

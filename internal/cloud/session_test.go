@@ -101,7 +101,7 @@ func TestTheRoleIsAssumedOnceAndOnlyWhenNeeded(t *testing.T) {
 		t.Fatalf("assumed %d times, signed by %q", len(assumes), signedBy)
 	}
 	for key, want := range map[string]string{"RoleArn": "arn:aws:iam::111122223333:role/rekey", "RoleSessionName": "run-8123-1",
-		"SourceIdentity": "dependabot-bot-", "DurationSeconds": "3600"} {
+		"SourceIdentity": "dependabot-bot-", "DurationSeconds": "3600", "Tags.member.1.Key": ""} {
 		if got := assumes[0].Get(key); got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
 		}

@@ -177,6 +177,7 @@ func TestEveryErrorSaysWhatWasTriedAndNothingItMustNot(t *testing.T) {
 		{"connection lost", cut},
 		{"answer broken off", half},
 		{"limited for long", answer(429, message("slow down"), "Retry-After", "3600")},
+		{"neither yes nor no", answer(304, "")},
 		{"redirected elsewhere", answer(302, "", "Location", "http://"+token+"@elsewhere.test/x?"+token)},
 	} {
 		for _, call := range []struct {

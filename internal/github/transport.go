@@ -58,7 +58,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil {
 			err = fmt.Errorf("GitHub answered %d", res.StatusCode)
 		}
-		if tried == attempts || req.Context().Err() != nil || req.Method == http.MethodPost && sent {
+		if tried >= attempts || req.Context().Err() != nil || req.Method == http.MethodPost && sent {
 			return nil, unknown(req, lost, err)
 		}
 		if ended := t.limits.clock.Sleep(req.Context(), backoff); ended != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -54,6 +55,8 @@ func TestTroublesOfTheWire(t *testing.T) {
 			"not done 1", "not done 1", "not done 1", 0},
 		{"no permission isn't a limit", []reply{answer(403, `{"message":"Resource not accessible by integration"}`, "X-RateLimit-Remaining", "17", "X-RateLimit-Reset", reset(time.Hour))},
 			"refused 1", "refused 1", "refused 1", 0},
+		{"limited often, then lost", []reply{answer(429, "", "Retry-After", "2"), answer(429, "", "Retry-After", "2"), answer(429, "", "Retry-After", "2"),
+			answer(429, "", "Retry-After", "2"), cut, ok}, "unknown 5", "done 6", "done 6", 9 * time.Second},
 		{"limited, then lost", []reply{answer(429, "", "Retry-After", "5"), cut, ok}, "unknown 2", "done 3", "done 3", 6 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -163,6 +166,27 @@ func TestTheTokenGoesNowhereElse(t *testing.T) {
 	}
 }
 
+// Whatever the client above it does: this is where the token is added.
+func TestTheTransportItselfIsPinned(t *testing.T) {
+	k := newClock()
+	s := serve(t, k, answer(200, "{}"))
+	c := client(t, s, k, func(o *Options) {
+		o.Transport = trip(func(r *http.Request) (*http.Response, error) {
+			t.Errorf("sent to %s", r.URL)
+			return nil, errors.New("no")
+		})
+	})
+	for _, to := range []string{"http://elsewhere.test/repos/rastup/platform", strings.Replace(s.URL, "http:", "https:", 1), s.URL + "0"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.wire.RoundTrip(r); kind(err) != "refused" {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+}
+
 func TestARenamedRepositoryIsFollowedWithTheSameMethod(t *testing.T) {
 	for _, tt := range []struct {
 		status       int
@@ -243,6 +267,25 @@ func TestWhatIsCreatedIsPaced(t *testing.T) {
 	}
 }
 
+func TestASteadyStreamOfChangesIsPaced(t *testing.T) {
+	k := newClock()
+	s := serve(t, k, answer(201, comment))
+	c := client(t, s, k, nil)
+	for i := range 400 {
+		if err := c.EditComment(t.Context(), 1, "x"); err != nil {
+			t.Fatal(err)
+		}
+		work := 300 * time.Millisecond
+		if i > 200 {
+			work *= 2
+		}
+		_ = k.Sleep(t.Context(), work)
+	}
+	if n := most(s.at, time.Minute); n >= 80 {
+		t.Errorf("%d changes within a minute", n)
+	}
+}
+
 func TestPatienceEndsBeforeTheCallLeaves(t *testing.T) {
 	k := newClock()
 	s := serve(t, k, answer(201, comment))
@@ -255,6 +298,9 @@ func TestPatienceEndsBeforeTheCallLeaves(t *testing.T) {
 		t.Errorf("%d left, then %v", len(s.got), err)
 	}
 	golden(t, "patience.txt", err.Error()+"\n")
+	if err := c.EditComment(t.Context(), 1, "x"); err != nil {
+		t.Errorf("an edit, which makes nothing new: %v", err)
+	}
 }
 
 func TestTheLastCallOfALimitHoldsBackTheNext(t *testing.T) {
@@ -274,18 +320,40 @@ func TestTheLastCallOfALimitHoldsBackTheNext(t *testing.T) {
 
 func TestManyThatAreRefusedTogetherWaitOnce(t *testing.T) {
 	k := newClock()
-	s := serve(t, k, func(w http.ResponseWriter, r *http.Request) {
-		if k.Now().Sub(newClock().Now()) < time.Minute {
-			answer(403, limited)(w, r)
-		} else {
-			answer(200, "{}")(w, r)
+	l := &limits{clock: k, patience: time.Hour}
+	refused := func() *http.Response {
+		return &http.Response{StatusCode: 403, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(limited))}
+	}
+	first := k.Now()
+	for range 20 {
+		if !l.hit(refused(), first) {
+			t.Fatal("not taken for a limit")
 		}
-	})
+	}
+	if wait := l.until.Sub(first); wait != time.Minute {
+		t.Errorf("they wait %s", wait)
+	}
+	k.now = l.until
+	if l.hit(refused(), first); l.until.Sub(k.now) != time.Second {
+		t.Errorf("a late answer makes them wait %s", l.until.Sub(k.now))
+	}
+	k.now = l.until
+	if l.hit(refused(), k.now); l.until.Sub(k.now) != 2*time.Minute {
+		t.Errorf("refused once more, they wait %s", l.until.Sub(k.now))
+	}
+}
+
+func TestAClientIsForManyGoroutines(t *testing.T) {
+	k := newClock()
+	s := serve(t, k, answer(429, "", "Retry-After", "1"), answer(502, ""), answer(200, "{}"))
 	c := client(t, s, k, nil)
 	var group sync.WaitGroup
 	for range 20 {
 		group.Go(func() {
-			if _, err := c.Issue(t.Context(), 1); err != nil {
+			if _, err := c.In("rastup/other").Issue(t.Context(), 1); err != nil {
+				t.Error(err)
+			}
+			if err := c.EditComment(t.Context(), 1, "x"); err != nil {
 				t.Error(err)
 			}
 		})
