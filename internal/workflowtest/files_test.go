@@ -18,6 +18,7 @@ const (
 	folder    = ".github/workflows/"
 	house     = ".github/rekey.yml"
 	actionYML = "action.yml"
+	program   = "internal/actions/actions.go"
 	rotate    = folder + "rotate.yml"
 	planning  = folder + "rotation-plan.yml"
 	ci        = folder + "ci.yml"
@@ -33,7 +34,7 @@ func own(t *testing.T) files {
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no workflows: %v", err)
 	}
-	for _, name := range append(names, filepath.Join(root, house), filepath.Join(root, actionYML)) {
+	for _, name := range append(names, filepath.Join(root, house), filepath.Join(root, actionYML), filepath.Join(root, program)) {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -62,7 +62,8 @@ var jobRules = []rule{
 		Name: "every job has a deadline", Check: deadlines,
 		Mutants: []mutant{
 			{File: rotate, After: "  dev:", Old: "    timeout-minutes: 60\n", New: ""},
-			{File: rotate, After: "  plan:", Old: "timeout-minutes: 15", New: "timeout-minutes: 360"},
+			{File: rotate, After: "  plan:", Old: "timeout-minutes: 60", New: "timeout-minutes: 30"},
+			{File: program, Old: "deadline = 50 * time.Minute", New: "deadline = 55 * time.Minute"},
 			{File: ci, Old: "timeout-minutes: 90", New: "timeout-minutes: ${{ fromJSON('90') }}"},
 		},
 	},
@@ -243,10 +244,24 @@ func (j job) guarded(matrix string) []string {
 	return nil
 }
 
+var ownDeadline = regexp.MustCompile(`(?m)^\tdeadline = (\d+) \* time\.Minute$`)
+
+// deadlines: the program stops by itself, at a safe point, ten minutes before GitHub would end it anywhere.
 func deadlines(r *repo) (found []string) {
+	m := ownDeadline.FindStringSubmatch(r.files[program])
+	if m == nil {
+		return []string{program + ": no deadline"}
+	}
+	own, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return []string{err.Error()}
+	}
 	for _, j := range r.jobs() {
-		if j.TimeoutMinutes == nil || j.TimeoutMinutes.Expression != nil || j.TimeoutMinutes.Value > 90 {
+		switch {
+		case j.TimeoutMinutes == nil || j.TimeoutMinutes.Expression != nil || j.TimeoutMinutes.Value > 90:
 			found = append(found, j.at("no deadline, or one later than 90 minutes"))
+		case len(j.uses("./")) > 0 && j.TimeoutMinutes.Value != own+10:
+			found = append(found, j.at("ends at %v minutes, the program at %v", j.TimeoutMinutes.Value, own))
 		}
 	}
 	return found

@@ -50,7 +50,7 @@ var stepRules = []rule{
 	{
 		Name: "what cancels runs has no code of anybody", Check: expiry,
 		Mutants: []mutant{
-			{File: rotate, After: "  expire:", Old: "    steps:", New: "    steps:\n      - uses: ./"},
+			{File: rotate, After: "  expire:", Old: "    steps:", New: "    steps:\n      - uses: ./", Also: "every job has a deadline"},
 			{File: rotate, After: "  expire:", Old: `printf 'Authorization: Bearer %s\n' "$TOKEN" |`, New: "true |"},
 			{File: rotate, After: "  expire:", Old: "--header @-", New: `--header "Authorization: Bearer $TOKEN"`},
 		},
