@@ -164,9 +164,9 @@ func TestEveryCall(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			var asked []string
-			for i, line := range s.got {
+			for i, line := range s.calls() {
 				line = strings.Replace(line, "/repos/rastup/platform", "", 1)
-				if body := strings.TrimSpace(s.sent[i]); body != "" {
+				if body := strings.TrimSpace(s.bodies()[i]); body != "" {
 					line += " " + body
 				}
 				asked = append(asked, line)
@@ -224,18 +224,18 @@ func TestAllPagesAreRead(t *testing.T) {
 			answer(200, "["+remark+"]", "Link", `<https://api.github.com/repositories/9/issues/1/comments?x=1>; rel="last", <https://api.github.com/repositories/9/y?`+next+`>; rel="next"`),
 			answer(200, "["+remark+"]", "Link", `<https://api.github.com/repositories/9/y?page=1>; rel="first"`))
 		list, err := client(t, s, k, nil).Comments(t.Context(), 1)
-		if err != nil || len(list) != 2 || len(s.got) != 2 {
-			t.Errorf("%s: %d entries in %q, %v", next, len(list), s.got, err)
+		if err != nil || len(list) != 2 || len(s.calls()) != 2 {
+			t.Errorf("%s: %d entries in %q, %v", next, len(list), s.calls(), err)
 			continue
 		}
-		if want := strings.ReplaceAll(next, ",", "%2C"); s.got[1] != "GET /repos/rastup/platform/issues/1/comments?"+want {
-			t.Errorf("asked %q for %q", s.got[1], next)
+		if want := strings.ReplaceAll(next, ",", "%2C"); s.calls()[1] != "GET /repos/rastup/platform/issues/1/comments?"+want {
+			t.Errorf("asked %q for %q", s.calls()[1], next)
 		}
 	}
 	k := newClock()
 	s := serve(t, k, answer(200, "[]", "Link", `<https://api.github.com/x?page=2>; rel="next"`))
-	if _, err := client(t, s, k, nil).Comments(t.Context(), 1); err == nil || len(s.got) != mostPages {
-		t.Errorf("a list without end: %v after %d pages", err, len(s.got))
+	if _, err := client(t, s, k, nil).Comments(t.Context(), 1); err == nil || len(s.calls()) != mostPages {
+		t.Errorf("a list without end: %v after %d pages", err, len(s.calls()))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +102,10 @@ func serve(t *testing.T, c *clock, script ...reply) *service {
 	t.Cleanup(s.Close)
 	return s
 }
+
+func (s *service) calls() []string    { s.mu.Lock(); defer s.mu.Unlock(); return slices.Clone(s.got) }
+func (s *service) bodies() []string   { s.mu.Lock(); defer s.mu.Unlock(); return slices.Clone(s.sent) }
+func (s *service) times() []time.Time { s.mu.Lock(); defer s.mu.Unlock(); return slices.Clone(s.at) }
 
 // once is a transport that never repeats a call on a fresh connection by itself.
 func once() http.RoundTripper { return &http.Transport{DisableKeepAlives: true} }
@@ -239,10 +244,10 @@ func TestACallOfAnotherRepositoryMustBeAboutOne(t *testing.T) {
 	if _, err := c.Content(t.Context(), "../../x/y", "main"); kind(err) != "refused" {
 		t.Errorf("a path that climbs: %v", err)
 	}
-	if len(s.got) > 0 {
-		t.Errorf("called %q", s.got)
+	if len(s.calls()) > 0 {
+		t.Errorf("called %q", s.calls())
 	}
-	if _, err := c.In("rastup/tickets").Issue(t.Context(), 1); err != nil || s.got[0] != "GET /repos/rastup/tickets/issues/1" {
-		t.Errorf("%v, called %q", err, s.got)
+	if _, err := c.In("rastup/tickets").Issue(t.Context(), 1); err != nil || s.calls()[0] != "GET /repos/rastup/tickets/issues/1" {
+		t.Errorf("%v, called %q", err, s.calls())
 	}
 }

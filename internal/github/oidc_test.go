@@ -35,14 +35,14 @@ func TestIDToken(t *testing.T) {
 		k := newClock()
 		s := serve(t, k, tt.script...)
 		got, err := IDToken(t.Context(), TokenOptions{URL: s.URL + "/token?api-version=2.0", Bearer: token, Audience: "sts.amazonaws.com", Transport: once(), Clock: k})
-		if is := fmt.Sprint(kind(err), " ", len(s.got)); is != tt.want {
+		if is := fmt.Sprint(kind(err), " ", len(s.calls())); is != tt.want {
 			t.Errorf("%s: %s, want %s (%v)", tt.name, is, tt.want, err)
 		}
 		if err == nil && got != jwt {
 			t.Errorf("%s: got another token", tt.name)
 		}
-		if s.got[0] != "GET /token?api-version=2.0&audience=sts.amazonaws.com" {
-			t.Errorf("%s: asked %q", tt.name, s.got[0])
+		if s.calls()[0] != "GET /token?api-version=2.0&audience=sts.amazonaws.com" {
+			t.Errorf("%s: asked %q", tt.name, s.calls()[0])
 		}
 		for _, hidden := range []string{token, jwt} {
 			if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), hidden) {

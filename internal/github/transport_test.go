@@ -71,12 +71,12 @@ func TestTroublesOfTheWire(t *testing.T) {
 				k := newClock()
 				s := serve(t, k, tt.script...)
 				err := call.do(client(t, s, k, nil))
-				if got := fmt.Sprint(kind(err), " ", len(s.got)); got != call.want {
+				if got := fmt.Sprint(kind(err), " ", len(s.calls())); got != call.want {
 					t.Errorf("%s: %s, want %s (%v)", call.name, got, call.want, err)
 				}
-				for i, body := range s.sent {
-					if body != s.sent[0] {
-						t.Errorf("%s: sent %q at attempt %d, %q at the first", call.name, body, i+1, s.sent[0])
+				for i, body := range s.bodies() {
+					if body != s.bodies()[0] {
+						t.Errorf("%s: sent %q at attempt %d, %q at the first", call.name, body, i+1, s.bodies()[0])
 					}
 				}
 				if slept := k.Now().Sub(newClock().Now()); err == nil && slept != tt.slept {
@@ -101,8 +101,8 @@ func TestWhatNeverLeftMayBeSentAgain(t *testing.T) {
 			return once().RoundTrip(r)
 		})
 	})
-	if _, err := c.CreateComment(t.Context(), 7, "text"); err != nil || len(s.got) != 1 || tries != 3 {
-		t.Errorf("%v after %d tries, %d arrived", err, tries, len(s.got))
+	if _, err := c.CreateComment(t.Context(), 7, "text"); err != nil || len(s.calls()) != 1 || tries != 3 {
+		t.Errorf("%v after %d tries, %d arrived", err, tries, len(s.calls()))
 	}
 	tries = -9
 	if _, err := c.CreateComment(t.Context(), 7, "text"); kind(err) != "not done" {
@@ -135,8 +135,8 @@ func TestAReadingClientSendsNoChange(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if len(s.got) > 0 {
-		t.Errorf("sent %q", s.got)
+	if len(s.calls()) > 0 {
+		t.Errorf("sent %q", s.calls())
 	}
 	if _, err := c.Issue(t.Context(), 1); err != nil {
 		t.Errorf("a read: %v", err)
@@ -161,8 +161,8 @@ func TestTheTokenGoesNowhereElse(t *testing.T) {
 	}
 	k := newClock()
 	s := serve(t, k, answer(200, "[]", "Link", `<`+elsewhere.URL+`/x?page=2>; rel="next"`), answer(200, "[]"))
-	if _, err := client(t, s, k, nil).Comments(t.Context(), 1); err != nil || s.got[1] != "GET /repos/rastup/platform/issues/1/comments?page=2" {
-		t.Errorf("a next page elsewhere: %v, asked %q", err, s.got)
+	if _, err := client(t, s, k, nil).Comments(t.Context(), 1); err != nil || s.calls()[1] != "GET /repos/rastup/platform/issues/1/comments?page=2" {
+		t.Errorf("a next page elsewhere: %v, asked %q", err, s.calls())
 	}
 }
 
@@ -204,11 +204,11 @@ func TestARenamedRepositoryIsFollowedWithTheSameMethod(t *testing.T) {
 				want = tt.change
 				_, err = c.CreateComment(t.Context(), 1, "x")
 			}
-			if got := fmt.Sprint(kind(err), " ", len(s.got)); got != want {
+			if got := fmt.Sprint(kind(err), " ", len(s.calls())); got != want {
 				t.Errorf("%s after %d: %s, want %s (%v)", name, tt.status, got, want, err)
 			}
-			if len(s.sent) == 2 && s.sent[0] != s.sent[1] {
-				t.Errorf("%s after %d: sent %q, then %q", name, tt.status, s.sent[0], s.sent[1])
+			if len(s.bodies()) == 2 && s.bodies()[0] != s.bodies()[1] {
+				t.Errorf("%s after %d: sent %q, then %q", name, tt.status, s.bodies()[0], s.bodies()[1])
 			}
 		}
 	}
@@ -243,13 +243,13 @@ func TestWhatIsCreatedIsPaced(t *testing.T) {
 			}
 		}
 	}
-	if n := most(s.at, time.Minute); n >= 80 || n < 40 {
+	if n := most(s.times(), time.Minute); n >= 80 || n < 40 {
 		t.Errorf("%d changes within a minute", n)
 	}
 	var created []time.Time
-	for i, call := range s.got {
+	for i, call := range s.calls() {
 		if strings.HasPrefix(call, "POST") {
-			created = append(created, s.at[i])
+			created = append(created, s.times()[i])
 		}
 	}
 	if n := most(created, time.Hour); n >= 500 || n < 400 {
@@ -281,7 +281,7 @@ func TestASteadyStreamOfChangesIsPaced(t *testing.T) {
 		}
 		_ = k.Sleep(t.Context(), work)
 	}
-	if n := most(s.at, time.Minute); n >= 80 {
+	if n := most(s.times(), time.Minute); n >= 80 {
 		t.Errorf("%d changes within a minute", n)
 	}
 }
@@ -291,11 +291,11 @@ func TestPatienceEndsBeforeTheCallLeaves(t *testing.T) {
 	s := serve(t, k, answer(201, comment))
 	c := client(t, s, k, nil)
 	var err error
-	for err == nil && len(s.got) < 500 {
+	for err == nil && len(s.calls()) < 500 {
 		_, err = c.CreateComment(t.Context(), 1, "x")
 	}
-	if kind(err) != "not done" || len(s.got) != mostAnHour {
-		t.Errorf("%d left, then %v", len(s.got), err)
+	if kind(err) != "not done" || len(s.calls()) != mostAnHour {
+		t.Errorf("%d left, then %v", len(s.calls()), err)
 	}
 	golden(t, "patience.txt", err.Error()+"\n")
 	if err := c.EditComment(t.Context(), 1, "x"); err != nil {
@@ -313,7 +313,7 @@ func TestTheLastCallOfALimitHoldsBackTheNext(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := s.at[1].Sub(s.at[0]); got != 3*time.Minute+time.Second {
+	if got := s.times()[1].Sub(s.times()[0]); got != 3*time.Minute+time.Second {
 		t.Errorf("the next left after %s", got)
 	}
 }
@@ -382,8 +382,8 @@ func TestAnEndedContextEndsWaiting(t *testing.T) {
 			} else {
 				err = c.EditComment(ctx, 1, "x")
 			}
-			if kind(err) != call || len(s.got) != 1 || call == "not done" && !errors.Is(err, context.Canceled) {
-				t.Errorf("%s: %v after %d calls", tt.name, err, len(s.got))
+			if kind(err) != call || len(s.calls()) != 1 || call == "not done" && !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v after %d calls", tt.name, err, len(s.calls()))
 			}
 		}
 	}
@@ -425,7 +425,7 @@ func TestAFileThatIsThereAlreadyIsPut(t *testing.T) {
 		k := newClock()
 		s := serve(t, k, tt.script...)
 		err := client(t, s, k, nil).PutFile(t.Context(), "main", "a/b.md", "m", []byte("new"), "was")
-		if got := fmt.Sprint(kind(err), " ", len(s.got)); got != tt.want {
+		if got := fmt.Sprint(kind(err), " ", len(s.calls())); got != tt.want {
 			t.Errorf("%s: %s, want %s (%v)", tt.name, got, tt.want, err)
 		}
 	}
