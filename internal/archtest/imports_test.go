@@ -9,7 +9,7 @@ import (
 // The rooms of the house, by what the rules say of them. A package in none of them fails.
 const (
 	words   = "./internal/rotation"
-	pure    = "./internal/calendar ./internal/policy ./internal/secret/spec"
+	pure    = "./internal/calendar ./internal/policy ./internal/question ./internal/secret/spec"
 	inputs  = "./internal/problem ./internal/registry ./internal/request ./internal/config ./internal/inputs ./internal/schema ./internal/workflows"
 	spine   = "./internal/plan ./internal/apply ./internal/evidence"
 	stores  = "./internal/evidence/*"
@@ -39,7 +39,7 @@ var importRules = []importRule{
 	{Rule: "only github knows a client library of GitHub's",
 		From: "./internal/... ./cmd/... ./action", Except: "./internal/github", Not: "github.com/google/go-github/...", Direct: true},
 	{Rule: "policy and question decide, and call nothing",
-		From: "./internal/policy", Not: "net/http ./internal/github third-party"},
+		From: "./internal/policy ./internal/question", Not: "net/http ./internal/github third-party"},
 	{Rule: "plan and apply reach no service, secret or handler",
 		From: "./internal/plan ./internal/apply",
 		Not: "net/http github.com/aws/... ./internal/secret ./internal/staging ./internal/cloud ./internal/github ./internal/kind/... " +
