@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,8 +37,11 @@ func (w *World) serve(out http.ResponseWriter, in *http.Request) {
 		write(out, service, in, id, nil, &wire.Error{Status: 400, Code: "IncompleteBody", Message: "The request body terminated unexpectedly"})
 		return
 	}
-	who, refused := w.authenticate(in, service, body, a, signed)
-	if refused != nil {
+	var who wire.Identity
+	var refused *wire.Error
+	if !signed && sts.Unsigned(in, body) {
+		service = "sts"
+	} else if who, refused = w.authenticate(in, service, body, a, signed); refused != nil {
 		write(out, service, in, id, nil, refused)
 		return
 	}
@@ -47,7 +51,9 @@ func (w *World) serve(out http.ResponseWriter, in *http.Request) {
 	}
 	r.May = func(action, resource string) error { return w.may(service, who, action, resource) }
 	target := name(r)
-	number, injected := w.arrive(Call{r.At, service, r.Operation, who.ARN, target, a.region, ""})
+	number, injected := w.arrive(Call{
+		At: r.At, Service: service, Operation: r.Operation, Principal: who.ARN, SourceIdentity: who.Source, Tags: maps.Clone(who.Tags), Target: target, Region: a.region,
+	})
 	answer, err := any(nil), injected
 	if err == nil || errors.Is(err, ErrLost) {
 		answer, err = w.act(r)

@@ -49,10 +49,10 @@ func (w *World) decide(who wire.Identity, action, resource string) string {
 	defer w.mu.Unlock()
 	restricted, allowed := false, false
 	for _, r := range w.rules {
-		if !match(r.principal, who.ARN) && !(who.Role != "" && match(r.principal, who.Role)) {
+		if !wire.Match(r.principal, who.ARN) && !(who.Role != "" && wire.Match(r.principal, who.Role)) {
 			continue
 		}
-		hit := match(strings.ToLower(r.action), strings.ToLower(action)) && match(r.resource, resource)
+		hit := wire.Match(strings.ToLower(r.action), strings.ToLower(action)) && wire.Match(r.resource, resource)
 		if hit && !r.allow {
 			return "explicitDeny"
 		}
@@ -84,25 +84,4 @@ func (w *World) may(service string, who wire.Identity, action, resource string) 
 	}
 	e.Message = "User: " + who.ARN + " is not authorized to perform: " + action + " on resource: " + resource + " " + reason
 	return e
-}
-
-// match holds text against a pattern in which * is any text and ? any one character.
-func match(pattern, text string) bool {
-	star, back := -1, 0
-	p, t := 0, 0
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, back = p, t
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
-			p, t = p+1, t+1
-		case star >= 0:
-			back++
-			p, t = star+1, back
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
 }

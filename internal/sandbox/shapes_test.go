@@ -41,7 +41,7 @@ var shapes = sync.OnceValues(func() (m map[string]map[string]operation, err erro
 var common = map[string][]string{
 	"secretsmanager": {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
 	"logs":           {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException"},
-	"sts":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
+	"sts":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"iam":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"s3": {"AccessDenied", "AuthorizationHeaderMalformed", "BadDigest", "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ConditionalRequestConflict", "ExpiredToken",
 		"IllegalLocationConstraintException", "IncompleteBody", "InternalError", "InvalidAccessKeyId", "InvalidArgument", "InvalidBucketName", "InvalidBucketState",

@@ -27,15 +27,17 @@ import (
 // Error is a refusal in a service's own words; return one from a Fail hook to inject it.
 type Error = wire.Error
 
-// A Call is one request that carried a valid signature.
+// A Call is one request that carried a valid signature, or AssumeRoleWithWebIdentity, which needs none.
 type Call struct {
-	At        time.Time // by the world's clock
-	Service   string    // "secretsmanager", "s3", "logs", "sts", "iam"
-	Operation string    // "PutSecretValue"
-	Principal string    // ARN of who signed it
-	Target    string    // as the caller named it: a secret, "bucket/key", "group:stream", a role
-	Region    string    //
-	Code      string    // of the refusal; "" when it was granted
+	At             time.Time         // by the world's clock
+	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam"
+	Operation      string            // "PutSecretValue"
+	Principal      string            // ARN of who signed it; "" of nobody
+	SourceIdentity string            // of the session that signed it: the person behind it
+	Tags           map[string]string // of that session
+	Target         string            // as the caller named it: a secret, "bucket/key", "group:stream", a role
+	Region         string            //
+	Code           string            // of the refusal; "" when it was granted
 }
 
 // A World is accounts, principals, services and their state. Safe for concurrent use.

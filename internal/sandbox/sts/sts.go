@@ -4,10 +4,10 @@
 package sts
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,10 +16,11 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
 
-// A Role can be played by those in Trust.
+// A Role can be played by those whom Policy or Trust lets.
 type Role struct {
 	ARN        string
-	Trust      []string      // ARNs of users and roles; an account's root stands for everybody in it
+	Policy     []Statement   // its trust policy: see ParseTrust
+	Trust      []string      // stands for a statement that lets these play it, with source identity and session tags
 	MaxSession time.Duration // 0 means an hour
 	Created    time.Time
 }
@@ -29,15 +30,16 @@ func (r Role) Name() string { return r.ARN[strings.LastIndexByte(r.ARN, '/')+1:]
 
 // Service is STS. Safe for concurrent use.
 type Service struct {
-	mu     sync.Mutex
-	random *wire.Random
-	roles  map[string]Role
-	keep   func(id, secret, token string, who wire.Identity)
+	mu        sync.Mutex
+	random    *wire.Random
+	roles     map[string]Role
+	providers map[string]Provider // by ARN
+	keep      func(id, secret, token string, who wire.Identity)
 }
 
 // New is a service without a role; keep takes the keys of the sessions it makes.
 func New(r *wire.Random, keep func(id, secret, token string, who wire.Identity)) *Service {
-	return &Service{random: r, roles: map[string]Role{}, keep: keep}
+	return &Service{random: r, roles: map[string]Role{}, providers: map[string]Provider{}, keep: keep}
 }
 
 // AddRole makes a role, or replaces the one with its ARN.
@@ -66,7 +68,9 @@ func (s *Service) Roles() (l []Role) {
 }
 
 // Operations are those the sandbox serves, by AWS's names.
-func Operations() []string { return []string{"AssumeRole", "GetCallerIdentity"} }
+func Operations() []string {
+	return []string{"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"}
+}
 
 // Target is the role that is asked for.
 func Target(r *wire.Request) string { return r.Query.Get("RoleArn") }
@@ -78,6 +82,8 @@ func (s *Service) Serve(r *wire.Request) (any, error) {
 		return wire.Result{Operation: r.Operation, Value: struct{ Arn, UserId, Account string }{r.Who.ARN, r.Who.UserID, r.Account}}, nil
 	case "AssumeRole":
 		return s.assumeRole(r)
+	case "AssumeRoleWithWebIdentity":
+		return s.assumeRoleWithWebIdentity(r)
 	}
 	return nil, wire.Refuse("InvalidAction", "Could not find operation %s for version 2011-06-15", r.Operation)
 }
@@ -89,39 +95,50 @@ func (s *Service) assumeRole(r *wire.Request) (any, error) {
 	arn, name, source := q.Get("RoleArn"), q.Get("RoleSessionName"), q.Get("SourceIdentity")
 	for at, value := range map[string]string{"roleSessionName": name, "sourceIdentity": source} {
 		if !sessionName().MatchString(value) && (value != "" || at == "roleSessionName") {
-			return nil, wire.Refuse("ValidationError", `1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*`, value, at)
+			return nil, malformed(at, value)
 		}
 	}
 	if q.Has("Policy") || q.Has("PolicyArns.member.1.arn") {
 		return nil, wire.Refuse("MalformedPolicyDocument", "the sandbox doesn't serve session policies")
 	}
-	role, known := s.Role(arn)
-	if !known || !role.trusts(r.Who, r.Account) {
-		return nil, denied(r.Who, "sts:AssumeRole", arn)
+	if source == "" {
+		source = r.Who.Source
+	}
+	tags, transitive, err := tagsOf(r)
+	if err != nil {
+		return nil, err
 	}
 	actions := []string{"sts:AssumeRole"}
 	if source != "" {
 		actions = append(actions, "sts:SetSourceIdentity")
 	}
-	if q.Has("Tags.member.1.Key") {
+	if len(tags) > 0 {
 		actions = append(actions, "sts:TagSession")
 	}
+	keys := map[string]string{"sts:rolesessionname": name, "aws:principalarn": cmp.Or(r.Who.Role, r.Who.ARN)}
+	if source != "" {
+		keys["sts:sourceidentity"] = source
+	}
+	for key, value := range tags {
+		keys["aws:requesttag/"+strings.ToLower(key)] = value
+	}
+	role, known := s.Role(arn)
 	for _, a := range actions {
+		if !known || !role.allows(caller{who: r.Who, account: r.Account, keys: keys}, a) {
+			return nil, denied(r.Who, a, arn)
+		}
 		if err := r.May(a, arn); err != nil {
 			return nil, err
 		}
 	}
-	if r.Who.Source != "" && source != "" && source != r.Who.Source {
+	if r.Who.Source != "" && source != r.Who.Source {
 		return nil, denied(r.Who, "sts:SetSourceIdentity", arn)
-	}
-	if source == "" {
-		source = r.Who.Source
 	}
 	length, err := duration(q.Get("DurationSeconds"), role, r.Who)
 	if err != nil {
 		return nil, err
 	}
-	return wire.Result{Operation: r.Operation, Value: s.session(r, role, name, source, length)}, nil
+	return wire.Result{Operation: r.Operation, Value: s.session(r, role, name, wire.Identity{Source: source, Tags: tags, Transitive: transitive}, length)}, nil
 }
 
 type credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
@@ -132,18 +149,16 @@ type assumed struct {
 	SourceIdentity  string `xml:",omitempty"`
 }
 
-func (s *Service) session(r *wire.Request, role Role, name, source string, length time.Duration) assumed {
-	account := strings.Split(role.ARN, ":")[4]
-	who := wire.Identity{
-		ARN:  "arn:aws:sts::" + account + ":assumed-role/" + role.Name() + "/" + name,
-		Role: role.ARN, UserID: RoleID(role) + ":" + name, Source: source, Expires: r.At.Add(length),
-	}
+// session makes the keys of one; who has its source identity and tags.
+func (s *Service) session(r *wire.Request, role Role, name string, who wire.Identity, length time.Duration) assumed {
+	who.ARN = "arn:aws:sts::" + strings.Split(role.ARN, ":")[4] + ":assumed-role/" + role.Name() + "/" + name
+	who.Role, who.UserID, who.Expires = role.ARN, RoleID(role)+":"+name, r.At.Add(length)
 	c := credentials{
 		AccessKeyId: "ASIA" + s.random.Text(16, wire.Upper), SecretAccessKey: s.random.Text(40, wire.Letters),
 		SessionToken: s.random.Text(160, wire.Letters), Expiration: who.Expires.UTC().Format(time.RFC3339),
 	}
 	s.keep(c.AccessKeyId, c.SecretAccessKey, c.SessionToken, who)
-	out := assumed{Credentials: c, SourceIdentity: source}
+	out := assumed{Credentials: c, SourceIdentity: who.Source}
 	out.AssumedRoleUser.AssumedRoleId, out.AssumedRoleUser.Arn = who.UserID, who.ARN
 	return out
 }
@@ -157,12 +172,6 @@ func RoleID(r Role) string {
 		return -1
 	}, strings.ToUpper(r.Name()))
 	return "AROA" + (id + strings.Repeat("A", 17))[:17]
-}
-
-func (role Role) trusts(who wire.Identity, account string) bool {
-	return slices.ContainsFunc(role.Trust, func(t string) bool {
-		return t == who.ARN || t == who.Role && t != "" || t == "arn:aws:iam::"+account+":root"
-	})
 }
 
 // duration holds the asked length against the role's and against role chaining's hour (API reference, AssumeRole).

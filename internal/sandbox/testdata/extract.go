@@ -50,7 +50,7 @@ var served = map[string][]string{
 	"secretsmanager": {"CreateSecret", "DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "ListSecretVersionIds", "ListSecrets", "TagResource", "UntagResource", "DeleteSecret", "RestoreSecret"},
 	"s3":             {"CreateBucket", "HeadBucket", "GetBucketLocation", "GetBucketVersioning", "PutBucketVersioning", "GetObjectLockConfiguration", "PutObjectLockConfiguration", "ListObjectsV2", "ListObjectVersions", "PutObject", "GetObject", "HeadObject", "DeleteObject", "GetObjectRetention", "PutObjectRetention", "GetObjectLegalHold", "PutObjectLegalHold"},
 	"logs":           {"CreateLogGroup", "CreateLogStream", "PutLogEvents", "DescribeLogGroups", "DescribeLogStreams", "GetLogEvents", "FilterLogEvents"},
-	"sts":            {"AssumeRole", "GetCallerIdentity"},
+	"sts":            {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 	"iam":            {"GetRole", "SimulatePrincipalPolicy"},
 }
 

@@ -23,11 +23,13 @@ type Place struct{ Account, Region string }
 
 // An Identity is who signed a request.
 type Identity struct {
-	ARN     string    // a user, a role, or arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION
-	Role    string    // of a session: the ARN of the role it plays
-	UserID  string    // as GetCallerIdentity answers it
-	Source  string    // of a session: its source identity
-	Expires time.Time // of a session: when its key stops working; zero: never
+	ARN        string            // a user, a role, or arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION
+	Role       string            // of a session: the ARN of the role it plays
+	UserID     string            // as GetCallerIdentity answers it
+	Source     string            // of a session: its source identity
+	Tags       map[string]string // of a session
+	Transitive []string          // keys of tags that sessions made from it have, too
+	Expires    time.Time         // of a session: when its key stops working; zero: never
 }
 
 // A Request is one call whose signature was verified.

@@ -1,6 +1,10 @@
-package sandbox
+package wire_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/rastup/rekey/internal/sandbox/wire"
+)
 
 func TestPatternsAreIAMs(t *testing.T) {
 	for _, c := range []struct {
@@ -11,7 +15,7 @@ func TestPatternsAreIAMs(t *testing.T) {
 		{"arn:*:secret:rekey/dev/*", "arn:aws:secretsmanager:us-east-1:1:secret:rekey/dev/a/b-abc", true}, {"rekey/*", "other/rekey/x", false},
 		{"*a*b", "xaxbxab", true}, {"*a*b", "xaxbxa", false}, {"a**", "a", true},
 	} {
-		if got := match(c.pattern, c.text); got != c.want {
+		if got := wire.Match(c.pattern, c.text); got != c.want {
 			t.Errorf("match(%q, %q) is %v", c.pattern, c.text, got)
 		}
 	}
