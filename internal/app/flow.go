@@ -11,7 +11,6 @@ import (
 	"github.com/rastup/rekey/internal/evidence"
 	"github.com/rastup/rekey/internal/notice/bundle"
 	"github.com/rastup/rekey/internal/plan"
-	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -194,31 +193,6 @@ func (a *App) project(ctx context.Context, runner *apply.Runner, r *Result) erro
 		err = errors.Join(err, bundle.Close(ctx, a.bundle, all))
 	}
 	return err
-}
-
-// Views are the results as reports show them: one for each task, its environments in order. What couldn't be
-// looked at isn't shown: nothing is known of it.
-func (a *App) Views(results []Result) (views []report.View) {
-	now := a.Clock.Now()
-	for i := 0; i < len(results); {
-		t, envs := results[i].Task, []report.Environment(nil)
-		for ; i < len(results) && results[i].Task.Rotation == t.Rotation && results[i].Task.Secret == t.Secret; i++ {
-			s := results[i].Status
-			if s.Chain == nil {
-				continue
-			}
-			e := report.Environment{Name: s.Plan.Environment, Plan: s.Plan, Records: s.Records, Decision: s.Decision, Head: s.Head}
-			if j := t.job(e.Name); !j.Withdrawn {
-				e.Draft = &j.Claim
-			}
-			envs = append(envs, e)
-		}
-		if len(envs) == 0 {
-			continue
-		}
-		views = append(views, report.New(t.Secret, t.Rotation, envs, now))
-	}
-	return views
 }
 
 // Attach adds supporting evidence to the rotation that path requests, in one environment.

@@ -32,7 +32,7 @@ type Pointer struct {
 // Point leaves the pointer by which an open rotation is found: claim.json, of later attempts claim-<n>.json. The
 // first one of an attempt stays.
 func (b *Bundle) Point(ctx context.Context, p *rotation.Plan, h rotation.Head) error {
-	folder, err := bundleFolder(p.Chain, p.Rotation)
+	folder, err := BundleFolder(p.Chain, p.Rotation)
 	if err != nil {
 		return fmt.Errorf("point to claim: %w", err)
 	}
@@ -68,7 +68,7 @@ func numbered(base string, n int) string {
 // leaves a file nobody refers to, never a reference to nothing. A name that holds other bytes already, as when
 // a step was repeated, gets the digest's first digits.
 func (b *Bundle) Keep(ctx context.Context, p *rotation.Plan, s rotation.Step, files []rotation.File) (refs []rotation.FileRef, err error) {
-	folder, err := bundleFolder(p.Chain, p.Rotation)
+	folder, err := BundleFolder(p.Chain, p.Rotation)
 	if err != nil {
 		return nil, fmt.Errorf("keep files of %s: %w", s.Key, err)
 	}
@@ -114,7 +114,7 @@ func (b *Bundle) Write(ctx context.Context, c *Chain, summary []byte) (folder st
 		return "", fmt.Errorf("write bundle of %s: the chain is empty", c.name)
 	}
 	first := c.Records[0]
-	folder, err = bundleFolder(c.name, first.Rotation)
+	folder, err = BundleFolder(c.name, first.Rotation)
 	if err != nil {
 		return "", fmt.Errorf("write bundle: %w", err)
 	}

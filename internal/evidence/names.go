@@ -91,7 +91,8 @@ func rotationFolder(secret, name string) (string, error) {
 
 func monthPrefix(t time.Time) string { return bundlePrefix + t.Format("2006/01/") }
 
-func bundleFolder(c rotation.Chain, name string) (string, error) {
+// BundleFolder is where an environment's bundle lies in the store, with a slash at its end.
+func BundleFolder(c rotation.Chain, name string) (string, error) {
 	folder, err := rotationFolder(c.Secret, name)
 	if err != nil {
 		return "", err

@@ -222,7 +222,7 @@ func bundleOf(name string) (c rotation.Chain, rot, inside string, ok bool) {
 		return c, "", "", false
 	}
 	c = rotation.Chain{Environment: p[5], Secret: strings.ReplaceAll(p[3], "~", "/")}
-	folder, err := bundleFolder(c, p[4])
+	folder, err := BundleFolder(c, p[4])
 	return c, p[4], p[6], err == nil && folder+p[6] == name
 }
 

@@ -95,7 +95,7 @@ func (c *chainCheck) contents(ctx context.Context, stored map[string]Object) (ma
 func (c *chainCheck) references(content map[string][]byte) {
 	referred := map[string]bool{}
 	for _, e := range c.entries {
-		folder, err := bundleFolder(c.chain, e.Record.Rotation)
+		folder, err := BundleFolder(c.chain, e.Record.Rotation)
 		for _, ref := range e.Record.Files {
 			name := folder + ref.Name
 			digest, ok := content[name]

@@ -1,17 +1,16 @@
-package main
+package actions
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/sethvargo/go-githubactions"
-
+	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -19,10 +18,20 @@ import (
 // hostile is a line that would be a workflow command at the beginning of one.
 const hostile = "x\n::set-output name=a::b\r\n::add-mask::c%0A::error::d"
 
-func runner(t *testing.T, env map[string]string) (*githubactions.Action, *bytes.Buffer) {
+func runner(t *testing.T, env map[string]string) (*job, *bytes.Buffer) {
 	t.Helper()
 	var b bytes.Buffer
-	return githubactions.New(githubactions.WithWriter(&b), githubactions.WithGetenv(func(k string) string { return env[k] })), &b
+	if env == nil {
+		env = map[string]string{}
+	}
+	if env["GITHUB_STEP_SUMMARY"] == "" {
+		env["GITHUB_STEP_SUMMARY"], env["GITHUB_OUTPUT"] = filepath.Join(t.TempDir(), "summary"), filepath.Join(t.TempDir(), "output")
+	}
+	j, err := newJob(Process{Getenv: func(k string) string { return env[k] }, Out: &b, Root: t.TempDir(), Clock: apply.Machine{Time: time.Now}, Nonce: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, &b
 }
 
 // commands are the workflow commands that the runner would read from out.
@@ -48,8 +57,8 @@ func TestAnnotationsOfHostileTextAreOneCommandEach(t *testing.T) {
 	var l problem.List
 	l.Add(problem.Pos{File: "rotations/a,line=9::error::.yaml", Line: 3, Col: 7}, "rule", hostile, "%s", hostile)
 	l.Add(problem.Pos{File: "b.md"}, "rule", "", "whole file")
-	annotate(a, &l)
-	if got := commands(b.String()); strings.Join(got, " ") != "error error" || strings.Count(b.String(), "\n") != 2 {
+	a.annotate(&l)
+	if got := commands(b.String()); strings.Join(got, " ") != "error error" {
 		t.Errorf("%q:\n%s", got, b)
 	}
 	if !strings.Contains(b.String(), "line=3") || !strings.Contains(b.String(), "file=rotations/a%2Cline=9%3A%3Aerror%3A%3A.yaml") {
@@ -59,7 +68,7 @@ func TestAnnotationsOfHostileTextAreOneCommandEach(t *testing.T) {
 
 func TestProgressCanNotSpeakToTheRunner(t *testing.T) {
 	a, b := runner(t, nil)
-	show := muted(a, func(_ *rotation.Plan, r rotation.Record) { b.WriteString(r.Text + "\n") })
+	show := muted(a.gha, func(_ *rotation.Plan, r rotation.Record) { b.WriteString(r.Text + "\n") })
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() { show(&rotation.Plan{}, rotation.Record{Text: hostile}) })
@@ -70,9 +79,27 @@ func TestProgressCanNotSpeakToTheRunner(t *testing.T) {
 	}
 }
 
-func TestErrorsAreOneLine(t *testing.T) {
-	if got := oneLine(hostile); strings.ContainsAny(got, "\r\n") {
-		t.Errorf("%q", got)
+func TestAnErrorIsOneCommand(t *testing.T) {
+	a, b := runner(t, nil)
+	a.fail(rotation.Failf(hostile, "%s", hostile))
+	a.warn(hostile)
+	if got := commands(b.String()); strings.Join(got, " ") != "error warning" || strings.Count(b.String(), "\n") != 2 {
+		t.Errorf("%q:\n%s", got, b)
+	}
+}
+
+// The library ends a value with a line that is always the same.
+func TestAnOutputIsOneLine(t *testing.T) {
+	a, _ := runner(t, nil)
+	if err := a.output("environments", "{}\n_GitHubActionsFileCommandDelimeter_\nexpired<<x\n[1]\nx"); err == nil {
+		t.Error("no error")
+	}
+	a.app.Hide("hunter2-hunter2")
+	if err := a.output("environments", `{"a":"hunter2-hunter2"}`); err == nil {
+		t.Error("a secret went into an output")
+	}
+	if err := a.output("environments", "{}"); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -91,18 +118,22 @@ func TestLintAnnotatesAndFails(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Chdir(dir)
-	a, b := runner(t, map[string]string{"REKEY_COMMAND": "lint"})
-	if err := run(context.Background(), a); err == nil {
+	var b bytes.Buffer
+	env := map[string]string{"REKEY_COMMAND": "lint", "GITHUB_STEP_SUMMARY": filepath.Join(t.TempDir(), "summary")}
+	p := Process{Getenv: func(k string) string { return env[k] }, Out: &b, Root: dir, Clock: apply.Machine{Time: time.Now}, Nonce: "n"}
+	if err := Run(t.Context(), p); err == nil {
 		t.Error("no error")
 	}
+	if got, err := os.ReadFile(env["GITHUB_STEP_SUMMARY"]); err != nil || !strings.Contains(string(got), "unknown-secret") {
+		t.Errorf("%s, %v", got, err)
+	}
 	if !strings.Contains(b.String(), "::error col=9,file=rotations/2026/11/2026-11-23-a.yaml,line=1,title=unknown-secret::") {
-		t.Errorf("%s", b)
+		t.Errorf("%s", b.String())
 	}
 	if err := os.Remove(filepath.Join(dir, "rotations/2026/11/2026-11-23-a.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(context.Background(), a); err != nil {
+	if err := Run(t.Context(), p); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,361 @@
+package actions
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/config"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/policy"
+	"github.com/rastup/rekey/internal/question"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// due is the job between the others: it reads the journal, brings everything that is derived from it up to date, and
+// says what is to be asked next. It changes nothing but texts on GitHub.
+func (j *job) due(ctx context.Context) error {
+	if j.hub == nil {
+		return errors.New("input token: without it nobody can be asked")
+	}
+	if err := j.onDefaultBranch(ctx); err != nil {
+		return err
+	}
+	found := j.app.Load()
+	j.annotate(found)
+	if !j.app.Ruled(found) {
+		return errSaid
+	}
+	var tasks []app.Task
+	var err error
+	if found.Len() == 0 {
+		tasks, err = j.app.Tasks(ctx)
+	} else { // nothing new is begun on a tree with mistakes; what is open is still shown, and goes back
+		tasks, err = j.app.Begun(ctx, "")
+	}
+	if err != nil {
+		return err
+	}
+	s := &survey{job: j, mistaken: found.Len() > 0}
+	if s.results, err = j.app.Look(ctx, tasks, false); err != nil {
+		return err
+	}
+	if err := s.again(ctx, tasks); err != nil {
+		return err
+	}
+	s.origins(ctx)
+	if err := s.ask(ctx); err != nil {
+		return err
+	}
+	return errors.Join(s.outputs(), s.project(ctx))
+}
+
+// onDefaultBranch refuses to work from any other: what rotates is what was merged.
+func (j *job) onDefaultBranch(ctx context.Context) error {
+	branch, err := j.hub.DefaultBranch(ctx)
+	if err != nil {
+		return err
+	}
+	if ref := j.Getenv("GITHUB_REF"); ref != "refs/heads/"+branch {
+		return rotation.Failf("run the workflow from "+branch, "this run is on %s: only what was merged into %s is rotated", ref, branch)
+	}
+	return nil
+}
+
+// named are the requests that a person named when starting the run; nil: all.
+func (j *job) named() ([]string, error) {
+	var names, unknown []string
+	for _, n := range strings.Fields(j.input("requests")) {
+		r, ok := j.app.Inputs.Find(n)
+		if !ok {
+			unknown = append(unknown, fmt.Sprintf("%q", n))
+			continue
+		}
+		names = append(names, r.Rotation)
+	}
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("input requests: no request %s in %s/", strings.Join(unknown, ", "), j.app.Inputs.Config.Requests)
+	}
+	return names, nil
+}
+
+// A survey is how everything stands, and what is to be asked.
+type survey struct {
+	*job
+	mistaken bool
+	results  []app.Result
+	asked    map[string]policy.Asked // by request path
+	refused  map[string]error        // by request path: why nobody is asked
+	items    map[string][]question.Item
+	goes     []string // environments in which something goes on without being asked about
+	expired  []int64
+
+	brought   map[string]int       // pull request by request path, where policy refuses what it brought
+	restarted map[string]time.Time // by rotation: a person starts it again by this run
+}
+
+// again looks at what a person wants started again as the attempt it would be.
+func (s *survey) again(ctx context.Context, tasks []app.Task) error {
+	names, err := s.named()
+	if err != nil || s.input("again") != "true" {
+		return err
+	}
+	if len(names) == 0 {
+		return errors.New("input again: name the rotation that is to be started again")
+	}
+	id, err := s.runID()
+	if err != nil {
+		return err
+	}
+	run, err := s.hub.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.restarted = map[string]time.Time{}
+	tasks = slices.DeleteFunc(slices.Clone(tasks), func(t app.Task) bool { return !slices.Contains(names, t.Rotation) })
+	fresh, err := s.app.Look(ctx, tasks, true)
+	for _, r := range fresh {
+		i := slices.IndexFunc(s.results, func(o app.Result) bool { return same(o, r) })
+		if i >= 0 && len(r.Status.Records) == 0 && r.Err == nil {
+			s.results[i], s.restarted[r.Task.Rotation] = r, question.Latest(run.CreatedAt, run.StartedAt)
+		}
+	}
+	return err
+}
+
+func same(a, b app.Result) bool {
+	return a.Task.Rotation == b.Task.Rotation && a.Status.Plan.Chain == b.Status.Plan.Chain
+}
+
+// soon is how r stands, or will within a job's patience.
+func (s *survey) soon(r app.Result) plan.Decision {
+	d := r.Status.Decision
+	if now := s.Clock.Now(); d.State == plan.Deferred && !d.Until.After(now.Add(patience)) {
+		return plan.Next(&r.Status.Plan, r.Status.Records, d.Until)
+	}
+	return d
+}
+
+// asks says that people, or a job of the environment, must let r go on; goes that it goes on by itself.
+func (s *survey) asks(r app.Result, e *config.Environment) (asks, goes bool) {
+	d, begun := s.soon(r), len(r.Status.Records) > 0
+	switch {
+	case r.Err != nil || r.Status.Busy != nil:
+		return false, false
+	case s.mistaken && d.Step.Phase != rotation.Rollback:
+		return false, false
+	case d.Approval != "":
+		return true, false
+	case !d.Due():
+		return false, false
+	case begun && (e.ContinueEnvironment != "" || e.Approval != config.ApprovalRequired):
+		return false, true
+	}
+	return true, false
+}
+
+// candidates are what is to be asked in an environment, whoever asks.
+func (s *survey) candidates(e *config.Environment, names []string) (all []candidate) {
+	for k := range s.results {
+		r := &s.results[k]
+		if r.Status.Plan.Environment != e.Name {
+			continue
+		}
+		asks, goes := s.asks(*r, e)
+		if goes && !slices.Contains(s.goes, e.Name) {
+			s.goes = append(s.goes, e.Name)
+		}
+		if asks && (names == nil || slices.Contains(names, r.Task.Rotation)) && s.stands(r) {
+			c := s.candidate(*r)
+			c.result = r
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// stands says whether people may be asked about r at all. What is refused is shown with the reason.
+func (s *survey) stands(r *app.Result) bool {
+	if r.Task.Request == nil || len(r.Status.Records) > 0 {
+		return true
+	}
+	err := s.refused[r.Task.Request.Path]
+	if err != nil {
+		hold(r, err)
+	}
+	return err == nil
+}
+
+// hold shows r as waiting, for a reason that the journal doesn't know.
+func hold(r *app.Result, err error) {
+	d := &r.Status.Decision
+	why := err.Error()
+	var failure *rotation.Failure
+	if errors.As(err, &failure) && failure.Hint != "" {
+		why += ": " + failure.Hint
+	}
+	d.State, d.Why, d.Approval = plan.Waiting, why, ""
+}
+
+// A candidate is an item and what decides when it is asked about.
+type candidate struct {
+	question.Item
+	due    question.Due
+	result *app.Result
+}
+
+func (s *survey) candidate(r app.Result) candidate {
+	d, st := s.soon(r), r.Status
+	c := candidate{Item: question.Item{Rotation: r.Task.Rotation, Secret: r.Task.Secret, Environment: st.Plan.Environment,
+		For: cmp.Or(d.Approval, rotation.ApprovesRotation), Digest: st.Plan.Digest, Attempt: st.Plan.Attempt}}
+	c.due = question.Due{Window: d.Step.Window, Hours: d.Step.Hours, After: question.Latest(s.happened(r)...)}
+	if done := recorded(st.Records, d.Step.After); d.Step.After != "" && !done.IsZero() {
+		c.due.From = done.Add(time.Duration(d.Step.Delay))
+	}
+	c.Since, _ = c.due.Since()
+	return c
+}
+
+// happened is what r became due by: its request merged, the environment before validated, and whatever else is on its
+// chain but what people attached. A person who starts it again makes it due by that.
+func (s *survey) happened(r app.Result) (times []time.Time) {
+	if q := r.Task.Request; q != nil {
+		times = append(times, s.asked[q.Path].Origin.MergedAt)
+	}
+	for _, rec := range r.Status.Chain.Records {
+		if rec.Outcome != rotation.Attached {
+			times = append(times, rec.At)
+		}
+	}
+	for _, o := range s.results {
+		if o.Task.Rotation == r.Task.Rotation && o.Task.Secret == r.Task.Secret && o.Status.Plan.Environment == r.Status.Plan.Needs {
+			for _, step := range o.Status.Plan.Steps {
+				if step.Phase != rotation.Decommission {
+					times = append(times, recorded(o.Status.Records, step.Key))
+				}
+			}
+		}
+	}
+	return append(times, s.restarted[r.Task.Rotation])
+}
+
+// recorded is when a step was done; zero: it isn't.
+func recorded(records []rotation.Record, step string) (at time.Time) {
+	for _, r := range records {
+		if r.Step == step && r.Outcome == rotation.Done {
+			at = r.At
+		}
+	}
+	return at
+}
+
+// ask finds what is to be asked in each environment, and leaves out what another run asks already.
+func (s *survey) ask(ctx context.Context) error {
+	names, err := s.named()
+	if err != nil {
+		return err
+	}
+	s.items = map[string][]question.Item{}
+	all, oldest := map[string][]candidate{}, s.Clock.Now()
+	environments := s.app.Inputs.Config.Environments
+	for i := range environments {
+		e := &environments[i]
+		all[e.Name] = s.candidates(e, names)
+		for _, c := range all[e.Name] {
+			if c.due.After.Before(oldest) {
+				oldest = c.due.After
+			}
+		}
+	}
+	runs, self, err := s.runs(ctx, oldest)
+	if err != nil {
+		return err
+	}
+	s.expired = question.Expired(runs, gates(s.app.Inputs.Config), s.Clock.Now())
+	people := s.people()
+	for i := range environments {
+		e := &environments[i]
+		if len(all[e.Name]) == 0 {
+			continue
+		}
+		warnings, err := people.Protected(ctx, e.GitHubEnvironment, e.Approval)
+		for _, w := range warnings {
+			s.warn(w)
+		}
+		if err != nil {
+			s.fail(err)
+			for _, c := range all[e.Name] {
+				hold(c.result, err)
+			}
+			continue
+		}
+		s.items[e.Name] = s.open(e, all[e.Name], runs, self)
+	}
+	return nil
+}
+
+// open are the candidates that this run asks about.
+func (s *survey) open(e *config.Environment, all []candidate, runs []question.Run, self question.Asker) (items []question.Item) {
+	askers := question.Askers(runs, gates(s.app.Inputs.Config), e.Name)
+	known := s.Clock.Now().Add(-question.Expiry)
+	for _, c := range all {
+		if question.Asks(c.due, self, askers, known) {
+			items = append(items, c.Item)
+		}
+	}
+	return question.Fit(items)
+}
+
+// A part of the outputs: what is asked in an environment.
+type asked struct {
+	Shards   []string `json:"shards"`
+	Question string   `json:"question"`
+}
+
+// A place is where something goes on without being asked about.
+type place struct {
+	Environment string `json:"environment"`
+	GitHub      string `json:"github"`
+}
+
+// outputs are one line of JSON each; action.yml says what is in them.
+func (s *survey) outputs() error {
+	var environments strings.Builder // in order, which a map has none of
+	goes := []place{}
+	for i, e := range s.app.Inputs.Config.Environments {
+		a := asked{Shards: []string{}}
+		if items := s.items[e.Name]; len(items) > 0 {
+			text, err := question.Encode(items)
+			if err != nil {
+				return err
+			}
+			a = asked{question.Shards(len(items), 0), text}
+		}
+		part, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			environments.WriteByte(',')
+		}
+		fmt.Fprintf(&environments, "%q:%s", e.Name, part)
+		if slices.Contains(s.goes, e.Name) {
+			goes = append(goes, place{e.Name, cmp.Or(e.ContinueEnvironment, e.GitHubEnvironment)})
+		}
+	}
+	if s.expired == nil {
+		s.expired = []int64{}
+	}
+	going, err := json.Marshal(goes)
+	if err != nil {
+		return err
+	}
+	expired, err := json.Marshal(s.expired)
+	return errors.Join(err, s.output("environments", "{"+environments.String()+"}"), s.output("continue", string(going)), s.output("expired", string(expired)))
+}

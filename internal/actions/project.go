@@ -1,0 +1,172 @@
+package actions
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/notice"
+	comments "github.com/rastup/rekey/internal/notice/comment"
+	"github.com/rastup/rekey/internal/notice/incident"
+	"github.com/rastup/rekey/internal/notice/ticket"
+	"github.com/rastup/rekey/internal/report"
+	"github.com/rastup/rekey/internal/report/comment"
+)
+
+// settled is how long after its last record a rotation that is over is still looked after: by then everything has been
+// said, and a hundred old pull requests needn't be read every hour.
+const settled = 7 * 24 * time.Hour
+
+// texts are what all texts of this repository share.
+func (j *job) texts() comment.Options {
+	o := comment.Options{Repository: j.Getenv("GITHUB_REPOSITORY"), Evidence: j.app.BundleURL}
+	if t := j.app.Inputs.Config.Tickets; t != nil {
+		o.Tickets = t.GitHub
+	}
+	return o
+}
+
+// project brings what people see up to date: comments, incidents, tickets.
+func (s *survey) project(ctx context.Context) error {
+	shown := s.app.Shown(s.results)
+	shown = slices.DeleteFunc(shown, func(v app.Shown) bool { return v.View.Over() && v.Last().Before(s.Clock.Now().Add(-settled)) })
+	bot := cmp.Or(s.input("bot"), "github-actions[bot]")
+	var all notice.Tally
+	add := func(t notice.Tally, err error) error {
+		all.Add(t)
+		return err
+	}
+	s.gha.Group("Comments, incidents, tickets")
+	defer s.gha.EndGroup()
+	c := &comments.Projector{GitHub: s.hub, Bot: bot, Options: s.texts()}
+	i := &incident.Projector{GitHub: s.hub, Bot: bot}
+	t := &ticket.Projector{In: func(repository string) ticket.GitHub { return s.hub.In(repository) }, Bot: bot}
+	incidents, successes := s.incidents(shown)
+	err := errors.Join(
+		add(c.Write(ctx, s.pages(shown))),
+		add(i.Write(ctx, incidents, successes)),
+		add(t.Write(ctx, s.tickets(shown))),
+	)
+	for _, f := range all.Findings {
+		s.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
+	}
+	if all.Again {
+		s.warn("GitHub didn't answer a changing call: the next run looks whether it happened")
+	}
+	s.gha.Infof("%d written, %d edited, %d deleted, %d closed", all.Created, all.Edited, all.Deleted, all.Closed)
+	return err
+}
+
+// pages are the pull requests that what is shown came by, each with all of its rotations.
+func (s *survey) pages(shown []app.Shown) (pages []comments.Page) {
+	of := map[int][]app.Shown{}
+	var order []int
+	for _, v := range shown {
+		n := s.pull(v)
+		if n == 0 {
+			continue
+		}
+		if of[n] == nil {
+			order = append(order, n)
+		}
+		of[n] = append(of[n], v)
+	}
+	for _, n := range order {
+		pages = append(pages, s.page(n, of[n]))
+	}
+	return pages
+}
+
+// pull is the pull request of v's request; 0 where there is none in this repository, or it isn't known.
+func (s *survey) pull(v app.Shown) int {
+	for _, e := range v.Environments {
+		if len(e.Records) > 0 {
+			if o := e.Records[0].Claim.Origin; o != nil && strings.EqualFold(o.Repository, s.Getenv("GITHUB_REPOSITORY")) {
+				return o.PullRequest
+			}
+		}
+	}
+	if r := v.Task.Request; r != nil {
+		return cmp.Or(s.asked[r.Path].Origin.PullRequest, s.brought[r.Path])
+	}
+	return 0
+}
+
+func (s *survey) page(n int, shown []app.Shown) comments.Page {
+	var views []report.View
+	p := comments.Page{Pull: n}
+	for _, v := range shown {
+		views = append(views, v.View)
+		for _, e := range v.Environments {
+			for _, entry := range comment.Outcomes(e) {
+				entry.Locked = s.app.LockedUntil(e.Records[len(e.Records)-1].At)
+				p.Audits = append(p.Audits, entry)
+			}
+		}
+	}
+	p.Status = comment.Status(views, s.texts())
+	return p
+}
+
+func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []incident.Success) {
+	o := s.texts()
+	for _, v := range shown {
+		url := ""
+		if n := s.pull(v); n > 0 {
+			url = fmt.Sprintf("%s/%s/pull/%d", s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), n)
+		}
+		for i, e := range v.Environments {
+			wrong, success := incident.Judge(e, v.View.Environments[i])
+			if wrong {
+				if title, body, ok := comment.Incident(v.View, e.Name, url, o); ok {
+					open = append(open, incident.Incident{Chain: e.Plan.Chain, Title: title, Body: body, Labels: s.severity(e.Name), Assignees: assignees(v.View.Owner)})
+				}
+			}
+			if success {
+				if text, ok := comment.IncidentClosed(v.View, e.Name, o); ok {
+					done = append(done, incident.Success{Ends: incident.Ends(e, v.Chain(e.Name)), Closed: text})
+				}
+			}
+		}
+	}
+	return open, done
+}
+
+func (s *survey) severity(environment string) []string {
+	if e, ok := s.app.Inputs.Config.Environment(environment); ok {
+		return []string{e.Severity}
+	}
+	return nil
+}
+
+// assignees is an owner who is one person: teams can't be assigned.
+func assignees(owner string) []string {
+	if login, ok := strings.CutPrefix(owner, "@"); ok && !strings.Contains(login, "/") {
+		return []string{login}
+	}
+	return nil
+}
+
+func (s *survey) tickets(shown []app.Shown) (all []ticket.Ticket) {
+	home := s.app.Inputs.Config.Tickets
+	if home == nil {
+		return nil
+	}
+	for _, v := range shown {
+		ref, ok := ticket.ParseRef(v.View.Ticket, home.GitHub)
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(all, func(t ticket.Ticket) bool { return t.Ref == ref })
+		if i < 0 {
+			i, all = len(all), append(all, ticket.Ticket{Ref: ref})
+		}
+		all[i].Rotations = append(all[i].Rotations, ticket.Rotation{Over: v.View.Over(), Summary: comment.Ticket(v.View, s.texts())})
+	}
+	return all
+}
