@@ -22,7 +22,7 @@ import (
 
 const (
 	repository = "rastup/shop"
-	bot        = "github-actions[bot]"
+	bot        = "rekey[bot]" // an app: GitHub Actions itself opens no pull requests where settings forbid it
 )
 
 // A rig is a GitHub, and programs that come and go.
@@ -38,6 +38,7 @@ type rig struct {
 func newRig(t *testing.T, seed uint64) *rig {
 	clock := sandbox.NewClock(reporttest.Monday)
 	s := world.New(clock, world.Options{Repository: repository, Limits: world.Limits{PerHour: -1}})
+	s.AddUser(bot, "", true)
 	s.AddUser("ana-sec", "write", false)
 	s.AddUser("eve", "read", false)
 	s.AddToken("token", bot, map[string]string{"contents": "write", "issues": "write", "pull-requests": "write"})
@@ -143,9 +144,13 @@ func (r *rig) changes(since int) (l []string) {
 // settle runs fresh programs, a minute apart, until all is right, and holds that one more changes nothing.
 func (r *rig) settle(program func() pass) notice.Tally {
 	r.t.Helper()
+	var last notice.Tally
+	var err error
 	for range 12 {
 		r.clock.Move(2 * time.Minute)
-		t, err := program()(context.Background())
+		var t notice.Tally
+		t, err = program()(context.Background())
+		last = t
 		if err == nil && !t.Again {
 			before := len(r.Calls())
 			r.clock.Move(2 * time.Minute)
@@ -160,7 +165,7 @@ func (r *rig) settle(program func() pass) notice.Tally {
 			}
 		}
 	}
-	r.t.Fatal("it doesn't settle")
+	r.t.Fatalf("it doesn't settle: %+v, %v", last, err)
 	return notice.Tally{}
 }
 

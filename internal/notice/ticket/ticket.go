@@ -214,7 +214,9 @@ func (p *Projector) tidy(ctx context.Context, gh GitHub, at Ref, t *notice.Tally
 			if err := t.Settle(&t.Deleted, gh.DeleteComment(ctx, c.ID)); err != nil {
 				return fmt.Errorf("delete a second summary: %w", err)
 			}
-			p.made[at] = slices.DeleteFunc(p.made[at], func(o github.Comment) bool { return o.ID == c.ID })
+			if made := p.made[at]; made != nil {
+				p.made[at] = slices.DeleteFunc(made, func(o github.Comment) bool { return o.ID == c.ID })
+			}
 		}
 		said[key] = ok
 	}
