@@ -70,7 +70,7 @@ func TestStatusOfThree(t *testing.T) {
 
 // However many rotations with however long names: what is most urgent is there, and it fits.
 func TestStatusOfManyFits(t *testing.T) {
-	for _, n := range []int{2, 40, 256, 2000} {
+	for _, n := range []int{2, 40, 256, 600} {
 		for _, long := range []bool{false, true} {
 			var views []report.View
 			for i := range n {
@@ -164,7 +164,7 @@ func TestAudit(t *testing.T) {
 
 // Each entry is told in exactly one comment, with its head, and every comment fits.
 func TestAuditOfMany(t *testing.T) {
-	for _, n := range []int{2, 3, 256, 700} {
+	for _, n := range []int{2, 3, 256} {
 		want, entries := map[string]rotation.Head{}, []comment.Entry(nil)
 		for i := range n {
 			v := reporttest.NewPlayer(reporttest.Plans(fmt.Sprintf("team-%d/service-%03d", i%7, i), nil)[0], reporttest.Monday).Play(reporttest.Monday.Add(time.Hour))
@@ -269,9 +269,9 @@ func TestTicketsAreReferencesWhereTheyAreIssues(t *testing.T) {
 		{"#12", "rastup/security", "ticket rastup/security#12 "},
 		{"#12", "rastup/shop", "ticket #12 "},
 		{"rastup/shop#12", "rastup/security", "ticket #12 "},
-		{"#12", "", `ticket \#&#8203;12 `},
+		{"#12", "", `ticket \#&#8288;12 `},
 		{"SEC-1423", "rastup/security", "ticket SEC-1423 "},
-		{"a/b#1 @x", "rastup/security", `ticket a/b\#&#8203;1 @&#8203;x `},
+		{"a/b#1 @x", "rastup/security", `ticket a/b\#&#8288;1 @&#8288;x `},
 	} {
 		cse := find(t, "retention")
 		for i := range cse.Environments {

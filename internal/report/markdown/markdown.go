@@ -17,7 +17,7 @@ import (
 // neither in CommonMark nor in what GitHub makes of it. Line breaks become " ⏎ ".
 //
 // GitHub looks for mentions, references and emoji after it has decoded character references, so that escapes
-// don't help: a zero-width space does, behind the sign.
+// don't help: a character that isn't seen does, behind the sign.
 func Text(s string) string {
 	return text(s, gap)
 }
@@ -27,8 +27,8 @@ func Cut(s string, width int) string {
 	return Text(report.Cut(strings.TrimSpace(report.Line(s)), width))
 }
 
-// Code is Text in the type of a program's, and fit to be copied: GitHub looks for nothing in there, so that no
-// zero-width spaces are needed.
+// Code is Text in the type of a program's, and fit to be copied: GitHub looks for nothing in there, so that nothing
+// is put between.
 func Code(s string) string {
 	if s = text(s, ""); s == "" {
 		return ""
@@ -36,7 +36,7 @@ func Code(s string) string {
 	return "<code>" + s + "</code>"
 }
 
-const gap = "&#8203;" // zero-width space
+const gap = "&#8288;" // word joiner: takes no room, and no line is broken there
 
 var (
 	escapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, "&#92;", "|", "&#124;", "$", "&#36;",
@@ -94,9 +94,9 @@ func HTML(s string, width int) string {
 // merge puts it into a commit's message, where mentions and references count. Cut to width columns.
 func Title(s string, width int) string {
 	s = report.Cut(strings.ReplaceAll(strings.TrimSpace(report.Line(s)), "`", "'"), width)
-	s = strings.ReplaceAll(apart(s, gap), "\x00", "\u200b")
-	s = strings.ReplaceAll(s, "@", "@\u200b")
-	return bare.ReplaceAllString(s, "$1\u200b$2")
+	s = strings.ReplaceAll(apart(s, gap), "\x00", "\u2060")
+	s = strings.ReplaceAll(s, "@", "@\u2060")
+	return bare.ReplaceAllString(s, "$1\u2060$2")
 }
 
 // Names of GitHub: letters and digits with single hyphens, 39 at most; an enterprise's managed users carry its

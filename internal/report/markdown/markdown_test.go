@@ -31,7 +31,7 @@ var tags = regexp.MustCompile(`<[^>]*>`)
 
 // plain is what a reader sees of rendered text.
 func plain(s string) string {
-	return strings.ReplaceAll(html.UnescapeString(s), "\u200b", "")
+	return strings.ReplaceAll(html.UnescapeString(s), "\u2060", "")
 }
 
 var (
@@ -112,13 +112,13 @@ func FuzzMentionCallsNamesOnly(f *testing.F) {
 func TestMention(t *testing.T) {
 	for who, want := range map[string]string{
 		"li-pay": "@li-pay", "@li-pay": "@li-pay", "@rastup/payments": "@rastup/payments", "li_acme": `@li\_acme`,
-		"dependabot[bot]": `dependabot\[bot\]`, "a--b": "a--b", "@all @x": "@&#8203;all @&#8203;x", "": "",
+		"dependabot[bot]": `dependabot\[bot\]`, "a--b": "a--b", "@all @x": "@&#8288;all @&#8288;x", "": "",
 	} {
 		if got := markdown.Mention(who); got != want {
 			t.Errorf("%q: %q, want %q", who, got, want)
 		}
 	}
-	if got := markdown.Name("@li-pay"); got != "@&#8203;li-pay" {
+	if got := markdown.Name("@li-pay"); got != "@&#8288;li-pay" {
 		t.Errorf("a name is %q", got)
 	}
 }
@@ -147,7 +147,7 @@ func FuzzTitle(f *testing.F) {
 		if mention.MatchString(got) || reference.MatchString(got) || emoji.MatchString(got) || strings.ContainsAny(got, "`\n") {
 			t.Errorf("%q became %q", s, got)
 		}
-		if report.Columns(report.Line(strings.ReplaceAll(got, "\u200b", ""))) > width {
+		if report.Columns(report.Line(strings.ReplaceAll(got, "\u2060", ""))) > width {
 			t.Errorf("%q is wider than %d", got, width)
 		}
 	})
