@@ -44,6 +44,7 @@ func TestApprovalOfARun(t *testing.T) {
 		"pending says nothing":             {asked("li-pay", "li-pay"), []policy.Entry{entry("pending", bo, prod), entry("approved", ana, prod)}, house, 1, []string{"ana-sec"}},
 		"who asked is passed over":         {asked("li-pay", "li-pay"), []policy.Entry{entry("approved", li, prod), entry("approved", ana, prod)}, house, 2, []string{"ana-sec"}},
 		"who wrote some of it, too":        {wrote, []policy.Entry{entry("approved", ana, prod), entry("approved", bo, prod)}, house, 2, []string{"bo-sre"}},
+		"who asked and isn't the operator": {policy.Asked{Actors: actors("bo-sre", "li-pay", "")}, []policy.Entry{entry("approved", li, prod), entry("approved", ana, prod)}, house, 2, []string{"ana-sec"}},
 		"a merger of another's request":    {policy.Asked{Actors: actors("li-pay", "li-pay", "ana-sec", "ana-sec")}, []policy.Entry{entry("approved", ana, prod)}, house, 1, []string{"ana-sec"}},
 		"without separation who asked may": {asked("li-pay", "li-pay"), []policy.Entry{entry("approved", li, prod)}, policy.Rules{}, 1, []string{"li-pay"}},
 	} {

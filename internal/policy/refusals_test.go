@@ -60,6 +60,8 @@ func origins(say func(string, error)) {
 	direct.Commit = policy.Commit{SHA: push, Author: policy.Person{Login: "eve"}}
 	unknown := request()
 	unknown.Commit = policy.Commit{}
+	unnamed := request(pull(file(func(f *policy.File) { f.Blob = "" })))
+	unnamed.Blob = ""
 	robot := request()
 	robot.Commit = policy.Commit{SHA: push, Author: bot, Committer: web}
 	long := pull()
@@ -77,19 +79,21 @@ func origins(say func(string, error)) {
 		{"its pull request isn't merged", request(pull(func(p *policy.Pull) { p.MergedAt = time.Time{} })), house},
 		{"merged into another branch", request(pull(func(p *policy.Pull) { p.Base = "release" })), house},
 		{"changed while it was merged, or pushed after", request(pull(file(func(f *policy.File) { f.Blob = policy.Blob(nil) }))), house},
-		{"a file whose content GitHub doesn't name", request(pull(file(func(f *policy.File) { f.Blob = "" }))), house},
+		{"a file whose content GitHub doesn't name", unnamed, house},
 		{"the pull request has another file", request(pull(file(func(f *policy.File) { f.Path = "rotations/2026/11/other.yaml" }))), house},
 		{"the pull request deletes it", request(pull(file(func(f *policy.File) { f.Status = "removed" }))), house},
 		{"more files than GitHub lists", request(many), house},
 		{"two pull requests, neither fits", request(pull(func(p *policy.Pull) { p.Base = "release" }), pull(func(p *policy.Pull) { p.Number, p.MergedAt = 413, time.Time{} })), house},
 		{"direct push allowed, by a bot", robot, open},
 		{"a commit that belongs to nobody", request(pull(func(p *policy.Pull) { p.Commits[0].Author = policy.Person{} })), house},
+		{"a commit that nobody on GitHub committed", request(pull(func(p *policy.Pull) { p.Commits[0].Committer = policy.Person{} })), house},
 		{"more commits than GitHub lists", request(long), house},
 		{"nobody reviewed it", request(pull(reviews())), house},
 		{"only its author approved", request(pull(reviews(yes(li, head)))), house},
 		{"approved at another commit", request(pull(reviews(yes(ana, push)))), house},
 		{"approved, then changes requested", request(pull(reviews(yes(ana, head), policy.Review{By: ana, State: "CHANGES_REQUESTED", Commit: head}))), house},
 		{"the approval was dismissed", request(pull(reviews(policy.Review{By: ana, State: "DISMISSED", Commit: head}))), house},
+		{"approved, then dismissed", request(pull(reviews(yes(ana, head), policy.Review{By: ana, State: "DISMISSED", Commit: head}))), house},
 		{"the reviewer wrote some of it", request(pull(func(p *policy.Pull) { p.Commits[0].Committer = ana })), house},
 		{"the reviewer may only read, or left", request(pull(reviews(yes(policy.Person{Login: "eve"}, head), yes(policy.Person{Login: "left"}, head)))), house},
 		{"a bot approved", request(pull(reviews(yes(bot, head)))), house},
