@@ -178,3 +178,10 @@ func TestBlobIsGits(t *testing.T) {
 		}
 	}
 }
+
+func TestReviewersAreThoseWhoseLastWordIsYes(t *testing.T) {
+	p := pull(reviews(yes(ana, push), yes(bo, head), policy.Review{By: bo, State: "DISMISSED"}, policy.Review{By: li, State: "CHANGES_REQUESTED"}, yes(bot, head)))
+	if d := cmp.Diff([]string{"ana-sec"}, policy.Reviewers(p)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}

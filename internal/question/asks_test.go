@@ -153,6 +153,22 @@ func TestNothingIsAskedTwiceWhereTheHistoryIsCut(t *testing.T) {
 	})
 }
 
+// Of what was pushed directly nobody may know when. It is asked about once, when no older run lives.
+func TestWhatIsDueSinceNobodyKnowsIsAskedOnce(t *testing.T) {
+	since, ever := Due{}.Since()
+	text, err := Encode([]Item{{Rotation: "r", Secret: "s", Environment: "dev", For: rotation.ApprovesRotation, Digest: rotation.Digest(nil), Attempt: 1, Since: since}})
+	if !ever || err != nil {
+		t.Fatal(since, ever, err)
+	}
+	if items, err := Decode(text); err != nil || !items[0].Since.Equal(since) {
+		t.Errorf("%v, %v", items, err)
+	}
+	self := Asker{Run: 5, Time: monday}
+	if !Asks(Due{}, self, nil, monday.Add(-Expiry)) || Asks(Due{}, self, []Asker{{Run: 4, Time: monday.Add(-time.Hour)}}, monday.Add(-Expiry)) {
+		t.Error("asked by none, or by two")
+	}
+}
+
 func TestAsks(t *testing.T) {
 	at := func(h int) time.Time { return monday.Add(time.Duration(h) * time.Hour) }
 	due := Due{After: at(9)}

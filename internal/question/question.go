@@ -41,7 +41,7 @@ type Item struct {
 	For         string    `json:"for"`    // rotation.ApprovesRotation, rotation.ApprovesDecommission
 	Digest      string    `json:"digest"` // of the plan: a yes is about nothing else
 	Attempt     int       `json:"attempt"`
-	Since       time.Time `json:"since"` // when it became due: see Due
+	Since       time.Time `json:"since"` // when it became due, see Due; zero: before anybody can tell
 }
 
 func oldest(a, b Item) int {
@@ -169,8 +169,8 @@ func check(items []Item) error {
 			return fmt.Errorf("the question is about %q and %q", items[0].Environment, it.Environment)
 		case it.For != rotation.ApprovesRotation && it.For != rotation.ApprovesDecommission:
 			return fmt.Errorf("item %d of the question is for %q", i+1, it.For)
-		case !digests.MatchString(it.Digest) || it.Attempt < 1 || it.Since.IsZero():
-			return fmt.Errorf("item %d of the question lacks digest, attempt or time", i+1)
+		case !digests.MatchString(it.Digest) || it.Attempt < 1:
+			return fmt.Errorf("item %d of the question lacks digest or attempt", i+1)
 		case seen[key]:
 			return fmt.Errorf("the question has %q twice", it.Rotation)
 		case i > 0 && oldest(items[i-1], it) > 0:

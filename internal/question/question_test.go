@@ -109,7 +109,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"no secret":                {with(`"secret":"payments/processor/database-0"`, `"secret":""`), "lacks rotation"},
 		"no digest":                {with(`"digest":"sha256:`, `"digest":"`), "lacks digest"},
 		"no attempt":               {with(`"attempt":1`, `"attempt":0`), "lacks digest"},
-		"no time":                  {with(`"2026-11-23T00:00:00Z"`, `"0001-01-01T00:00:00Z"`), "lacks digest"},
+		"no time":                  {with(`,"since":"2026-11-23T00:00:00Z"`, ``), "spelt"},
 		"for something else":       {with(`"for":"rotation"`, `"for":"fun"`), `for "fun"`},
 		"two environments":         {with(`"environment":"prod"`, `"environment":"dev"`), `"dev" and "prod"`},
 		"out of order":             {with(`T00:00:00Z`, `T01:00:00Z`), "order"},
