@@ -8,7 +8,9 @@ import (
 )
 
 // On is the Hub that a sandbox's GitHub is. base is the address its handler is served at, for OIDC requests.
-func On(s *github.Service, base string) Hub { return &service{Service: s, base: strings.TrimSuffix(base, "/")} }
+func On(s *github.Service, base string) Hub {
+	return &service{Service: s, base: strings.TrimSuffix(base, "/")}
+}
 
 type service struct {
 	*github.Service
