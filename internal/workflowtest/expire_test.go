@@ -119,3 +119,14 @@ func absent(t *testing.T, component string) string {
 	}
 	return component + " is absent"
 }
+
+// Runs are listed by the workflow's file name.
+func TestRotateHasTheNameTheProgramLooksFor(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(root, "internal/actions/people.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("const workflow = %q\n", filepath.Base(rotate)); !bytes.Contains(b, []byte(want)) {
+		t.Errorf("internal/actions doesn't say %s", want)
+	}
+}

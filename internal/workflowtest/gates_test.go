@@ -28,6 +28,7 @@ var gateRules = []rule{
 			{File: rotate, After: "  after-stage:", Old: "command: due", New: "command: lint"},
 			{File: rotate, After: "  after-dev:", Old: "      environments: ${{ steps.rekey.outputs.environments }}", New: "      environments: '{}'"},
 			{File: rotate, After: "  plan:", Old: "      expired: ${{ steps.rekey.outputs.expired }}\n", New: ""},
+			{File: rotate, After: "  after-dev:", Old: "    needs:", New: "    name: after dev\n    needs:"},
 			{File: rotate, After: "  after-prod:", Old: "          again: ${{ inputs.again }}\n", New: ""},
 		},
 	},
@@ -102,6 +103,9 @@ func dueJob(r *repo, id, outputs string) (found []string) {
 		return []string{rotate + ": no job " + id}
 	}
 	j := job{rotate, r.workflows[rotate].Jobs[id]}
+	if j.Name != nil {
+		found = append(found, j.at("is called %q: a job that asks finds itself by its id", j.Name.Value))
+	}
 	uses := j.uses("./")
 	if len(uses) != 1 || input(uses[0], "command") != "due" || input(uses[0], "requests") != "${{ inputs.rotation }}" || input(uses[0], "again") != "${{ inputs.again }}" {
 		return []string{j.at("isn't one step of due for what was asked for")}
