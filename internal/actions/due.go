@@ -161,7 +161,7 @@ func (s *survey) asks(r app.Result, e *config.Environment) (asks, goes bool) {
 }
 
 // candidates are what is to be asked in an environment, whoever asks.
-func (s *survey) candidates(e *config.Environment, names []string) (all []candidate) {
+func (s *survey) candidates(e *config.Environment) (all []candidate) {
 	for k := range s.results {
 		r := &s.results[k]
 		if r.Status.Plan.Environment != e.Name {
@@ -171,7 +171,7 @@ func (s *survey) candidates(e *config.Environment, names []string) (all []candid
 		if goes && !slices.Contains(s.goes, e.Name) {
 			s.goes = append(s.goes, e.Name)
 		}
-		if asks && (names == nil || slices.Contains(names, r.Task.Rotation)) && s.stands(r) {
+		if asks && s.stands(r) {
 			c := s.candidate(*r)
 			c.result = r
 			all = append(all, c)
@@ -257,16 +257,12 @@ func recorded(records []rotation.Record, step string) (at time.Time) {
 
 // ask finds what is to be asked in each environment, and leaves out what another run asks already.
 func (s *survey) ask(ctx context.Context) error {
-	names, err := s.named()
-	if err != nil {
-		return err
-	}
 	s.items = map[string][]question.Item{}
 	all, oldest := map[string][]candidate{}, s.Clock.Now()
 	environments := s.app.Inputs.Config.Environments
 	for i := range environments {
 		e := &environments[i]
-		all[e.Name] = s.candidates(e, names)
+		all[e.Name] = s.candidates(e)
 		for _, c := range all[e.Name] {
 			if c.due.After.Before(oldest) {
 				oldest = c.due.After

@@ -85,7 +85,8 @@ func (s *survey) run(ctx context.Context, r github.Run) (q question.Run, err err
 	for _, j := range jobs {
 		q.Jobs = append(q.Jobs, question.Job{Name: j.Name, Status: j.Status, Conclusion: j.Conclusion, Started: j.StartedAt, Completed: j.CompletedAt})
 	}
-	if !q.Ended || r.Conclusion == "success" {
+	failed := slices.ContainsFunc(q.Jobs, func(j question.Job) bool { return j.Conclusion == "failure" })
+	if r.Conclusion == "success" || !q.Ended && !failed { // nobody can have said no
 		return q, nil
 	}
 	answers, err := s.hub.Approvals(ctx, r.ID)

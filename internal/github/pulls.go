@@ -93,5 +93,5 @@ func pullOf(p *gh.PullRequest) Pull {
 }
 
 func commitOf(r *gh.RepositoryCommit) Commit {
-	return Commit{r.GetSHA(), userOf(r.Author), userOf(r.Committer)}
+	return Commit{r.GetSHA(), userOf(r.Author), userOf(r.Committer), r.GetCommit().GetCommitter().GetDate().Time}
 }

@@ -13,6 +13,7 @@ type Commit struct {
 	SHA       string
 	Author    User // "" where the address belongs to nobody on GitHub
 	Committer User
+	At        time.Time // when it was committed, as it says itself
 }
 
 // A Pull is a pull request.

@@ -70,7 +70,7 @@ func file(f github.File) policy.File {
 }
 
 func commit(c github.Commit) policy.Commit {
-	return policy.Commit{SHA: c.SHA, Author: person(c.Author), Committer: person(c.Committer)}
+	return policy.Commit{SHA: c.SHA, Author: person(c.Author), Committer: person(c.Committer), At: c.At}
 }
 
 func review(r github.Review) policy.Review {

@@ -1,0 +1,9 @@
+// Package rekey holds the workflow files that users copy and this repository runs, for whoever plays or checks them.
+package rekey
+
+import "embed"
+
+// Workflows are .github/workflows/rotate.yml and rotation-plan.yml, and action.yml.
+//
+//go:embed .github/workflows/rotate.yml .github/workflows/rotation-plan.yml action.yml
+var Workflows embed.FS
