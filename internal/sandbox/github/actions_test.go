@@ -40,7 +40,7 @@ func TestARunWaitsForItsEnvironmentAndRemembersWhoSaidWhat(t *testing.T) {
 	if b.hub.Approve(id, "rekey-dev", "ada", "") == nil || b.hub.Approve(id+1, "rekey-prod", "ada", "") == nil {
 		t.Error("approved what doesn't wait")
 	}
-	check(t, b.hub.Approve(id, "rekey-prod", "ada", "window agreed"))
+	check(t, b.hub.Approve(id, "Rekey-Prod", "ada", "window agreed"))
 	if b.hub.Approve(id, "rekey-prod", "ada", "again") == nil {
 		t.Error("approved twice")
 	}
@@ -103,6 +103,9 @@ func TestEnvironments(t *testing.T) {
 	}
 	if e, there, err = b.c.Environment(ctx, "a/b:c"); err != nil || !there || !e.ProtectedOnly || !e.AdminsBypass || e.Reviewers != 0 {
 		t.Errorf("the other: %v %+v %v", there, e, err)
+	}
+	if e, there, err = b.c.Environment(ctx, "REKEY-Prod"); err != nil || !there || e.Name != "rekey-prod" {
+		t.Errorf("in another case: %v %+v %v", there, e, err)
 	}
 	if _, there, err := b.c.Environment(ctx, "misspelt"); there || err != nil {
 		t.Errorf("one that isn't there: %v %v", there, err)

@@ -184,7 +184,7 @@ func (r *request) listApprovals() (answer, error) {
 	l := []doc{}
 	for _, a := range n.approvals {
 		environments := []doc{}
-		if e := r.repo.environments[a.Environment]; e != nil {
+		if e := r.repo.environment(a.Environment); e != nil {
 			d := r.environmentDoc(e)
 			delete(d, "protection_rules")
 			delete(d, "deployment_branch_policy")
@@ -211,7 +211,7 @@ func (r *request) listPending() (answer, error) {
 	}
 	l := []doc{}
 	for _, name := range slices.Sorted(maps.Keys(n.waits)) {
-		e := r.repo.environments[name]
+		e := r.repo.environment(name)
 		d := r.environmentDoc(e)
 		l = append(l, doc{
 			"environment": doc{"id": e.id, "node_id": d["node_id"], "name": name, "url": d["url"], "html_url": d["html_url"]}, "wait_timer": e.WaitMinutes,
@@ -315,7 +315,7 @@ func (r *request) environmentDoc(e *environment) doc {
 }
 
 func (r *request) environmentOf() (*environment, error) {
-	if e := r.repo.environments[r.args["environment_name"]]; e != nil {
+	if e := r.repo.environment(r.args["environment_name"]); e != nil {
 		return e, nil
 	}
 	return nil, notFound()

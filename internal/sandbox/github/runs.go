@@ -82,6 +82,11 @@ type Run struct {
 	Jobs               []Job
 }
 
+// environment finds one by name, whose case doesn't matter; nil where there is none.
+func (r *repository) environment(name string) *environment {
+	return r.environments[strings.ToLower(name)]
+}
+
 // SetEnvironment makes or changes a GitHub Environment.
 func (s *Service) SetEnvironment(e Environment) {
 	s.mu.Lock()
@@ -90,10 +95,13 @@ func (s *Service) SetEnvironment(e Environment) {
 }
 
 func (s *Service) setEnvironment(e Environment) *environment {
-	was := s.repo.environments[e.Name]
+	was := s.repo.environment(e.Name)
 	if was == nil {
 		was = &environment{id: s.next(), made: s.now()}
-		s.repo.environments[e.Name] = was
+		s.repo.environments[strings.ToLower(e.Name)] = was
+	}
+	if was.Name != "" {
+		e.Name = was.Name
 	}
 	e.Reviewers, e.Branches = slices.Clone(e.Reviewers), slices.Clone(e.Branches)
 	was.Environment, was.updated = e, s.now()
@@ -104,7 +112,7 @@ func (s *Service) setEnvironment(e Environment) *environment {
 func (s *Service) Environment(name string) (Environment, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.repo.environments[name]; e != nil {
+	if e := s.repo.environment(name); e != nil {
 		c := e.Environment
 		c.Reviewers, c.Branches = slices.Clone(c.Reviewers), slices.Clone(c.Branches)
 		return c, true
@@ -116,7 +124,7 @@ func (s *Service) Environment(name string) (Environment, bool) {
 func (s *Service) MayDeploy(name, branch string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.repo.environments[name]
+	e := s.repo.environment(name)
 	switch {
 	case e == nil:
 		return true
@@ -230,7 +238,7 @@ func (s *Service) EndRun(id int64, conclusion string) {
 func (s *Service) WaitFor(id int64, name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.repo.environments[name]
+	e := s.repo.environment(name)
 	if e == nil {
 		e = s.setEnvironment(Environment{Name: name, AdminsBypass: true})
 	}
@@ -238,7 +246,7 @@ func (s *Service) WaitFor(id int64, name string) bool {
 	if n == nil || len(e.Reviewers) == 0 {
 		return false
 	}
-	n.waits[name] = s.now()
+	n.waits[e.Name] = s.now()
 	n.settle()
 	return true
 }
@@ -269,14 +277,15 @@ func (s *Service) review(id int64, name, user, comment, state string) error {
 
 // mayReview holds a reviewer against the environment: on its list, not the run's starter where that is prevented.
 func (s *Service) mayReview(n *run, name, user string) bool {
-	e := s.repo.environments[name]
-	if _, waits := n.waits[name]; !waits || e == nil || n.status == "completed" || s.users[user] == nil {
+	e := s.repo.environment(name)
+	if e == nil || n.waits[e.Name].IsZero() || n.status == "completed" || s.users[user] == nil {
 		return false
 	}
 	return slices.Contains(e.Reviewers, user) && (!e.PreventSelf || user != n.trigger && user != n.actor)
 }
 
 func (s *Service) reviewed(n *run, name, user, comment, state string) {
+	name = s.repo.environment(name).Name
 	delete(n.waits, name)
 	n.approvals = append(n.approvals, Approval{Environment: name, State: state, User: user, Comment: comment})
 	n.updated = s.now()
@@ -288,11 +297,11 @@ func (s *Service) reviewed(n *run, name, user, comment, state string) {
 func (s *Service) Bypass(id int64, name, user, comment string, listed bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, e := s.repo.runs[id], s.repo.environments[name]
+	n, e := s.repo.runs[id], s.repo.environment(name)
 	if n == nil || e == nil || !e.AdminsBypass || s.repo.permissions[user] != "admin" {
 		return fmt.Errorf("run %d, environment %q: %s may not bypass it", id, name, user)
 	}
-	if _, waits := n.waits[name]; !waits {
+	if n.waits[e.Name].IsZero() {
 		return fmt.Errorf("run %d, environment %q: nothing waits for that", id, name)
 	}
 	s.reviewed(n, name, user, comment, "approved")

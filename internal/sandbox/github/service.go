@@ -78,7 +78,7 @@ type repository struct {
 	threads      map[int]*thread
 	number       int
 	comments     map[int64]*comment
-	environments map[string]*environment
+	environments map[string]*environment // by name in small letters
 	runs         map[int64]*run
 	numbers      map[string]int // of runs, by workflow
 	labels       map[string]int64

@@ -19,7 +19,6 @@ type thread struct {
 	closed            time.Time
 	closedBy          string
 	pull              *pull // nil: an issue
-	reviewers         []string
 }
 
 type pull struct {

@@ -163,11 +163,10 @@ func (p path) match(have []string) map[string]string {
 func Handler(t testing.TB, h http.Handler) http.Handler {
 	t.Helper()
 	d, err := load()
-	switch {
-	case errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true":
-		t.Skipf("GitHub's API description is absent: .ci/openapi fetches %s", file)
-	case err != nil:
-		t.Fatalf("GitHub's API description: %v (.ci/openapi fetches it)", err)
+	if skip, text := absent(err, os.Getenv("CI")); skip {
+		t.Skip(text)
+	} else if err != nil {
+		t.Fatal(text)
 	}
 	return http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
 		if strings.HasPrefix(in.URL.Path, "/_oidc/") {
@@ -191,6 +190,14 @@ func Handler(t testing.TB, h http.Handler) http.Handler {
 		out.WriteHeader(got.Code)
 		_, _ = out.Write(got.Body.Bytes()) // a caller that went away needs no answer
 	})
+}
+
+// absent says whether a test that can't have the description is skipped, and why.
+func absent(err error, ci string) (skip bool, text string) {
+	if errors.Is(err, os.ErrNotExist) && ci != "true" {
+		return true, "GitHub's API description is absent: .ci/openapi fetches " + file
+	}
+	return false, fmt.Sprintf("GitHub's API description: %v (.ci/openapi fetches it)", err)
 }
 
 func (d *description) check(in *http.Request, status int, header http.Header, body []byte) error {
