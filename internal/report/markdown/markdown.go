@@ -44,6 +44,7 @@ var (
 	links      = regexp.MustCompile(`(?i)(?:www\.|(?:https?|ftp|mailto|xmpp):)`)
 	references = regexp.MustCompile(`(?i)(\\#|\bGH-)([0-9])`)
 	bare       = regexp.MustCompile(`(?i)(#|\bGH-)([0-9])`)
+	unfinished = regexp.MustCompile(`:[A-Za-z0-9+_-]+$`)
 	escaped    = regexp.MustCompile("\\\\.") // Text has no other backslash
 	emoji      = regexp.MustCompile(`:[A-Za-z0-9+_-]+:`)
 	blocks     = regexp.MustCompile(`^(?:[-+=:]|[0-9]{1,9}[.)])`) // lists, headings, table rules
@@ -78,6 +79,9 @@ func apart(s, gap string) string {
 	for {
 		m := emoji.FindStringIndex(s)
 		if m == nil {
+			if unfinished.MatchString(s) {
+				s += "\x00" // a colon may come behind the text
+			}
 			return b.String() + s
 		}
 		b.WriteString(s[:m[0]+1] + "\x00")
