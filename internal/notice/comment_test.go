@@ -95,7 +95,7 @@ func exactly(t *testing.T, r *rig, page comment.Page) {
 }
 
 func TestCommentsComeRightThroughEveryMisfortune(t *testing.T) {
-	early, later := pageOf(0, 4, 30*time.Minute), pageOf(0, 4, 40*time.Hour)
+	early, later := pageOf(0, 4, 30*time.Minute), pageOf(0, 4, 46*time.Hour)
 	for _, old := range []bool{false, true} {
 		t.Run(fmt.Sprintf("there are older ones %v", old), func(t *testing.T) {
 			torture(t, 60, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
@@ -118,6 +118,45 @@ func TestCommentsComeRightThroughEveryMisfortune(t *testing.T) {
 	}
 }
 
+// A list that doesn't show the first of several comments yet must not shift what goes into the others.
+func TestALongPageIsSplitAlikeWhateverListsShow(t *testing.T) {
+	uneven := text.Options{Repository: repository, Evidence: func(v report.View, _ report.Standing) (string, string) {
+		return strings.Repeat("evidence ", int(v.Secret[len(v.Secret)-1]-'0')*3), ""
+	}}
+	r := newRig(t, 1)
+	page := pageOf(r.request(), 500, 30*time.Minute)
+	page.Audits = slices.DeleteFunc(page.Audits, func(e text.Entry) bool { return e.Plan.Environment != "dev" })
+	if n := len(text.Audit(page.Audits, uneven)); n < 3 {
+		t.Fatalf("only %d comments", n)
+	}
+	program := func(hidden string) pass {
+		l := r.program(nil)
+		l.seen[hidden] = 1 << 20
+		p := &comment.Projector{GitHub: l, Bot: bot, Options: uneven}
+		return func(ctx context.Context) (notice.Tally, error) { return p.Write(ctx, []comment.Page{page}) }
+	}
+	if _, err := program("")(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := program(fmt.Sprint("comment ", r.Comments(page.Pull)[1].ID))(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	r.settle(func() pass { return program("") })
+	exactly(t, r, page)
+}
+
+func TestTwoProgramsAtOnceLeaveNothingTwice(t *testing.T) {
+	for seed := range uint64(60) {
+		r := newRig(t, seed)
+		page := pageOf(r.request(), 2, 46*time.Hour)
+		r.interleaved(func(gate func()) pass { return r.comments(gate, page) })
+		exactly(t, r, page)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
 func (r *rig) comments(gate func(), pages ...comment.Page) pass {
 	p := &comment.Projector{GitHub: r.program(gate), Bot: bot, Options: options}
 	return func(ctx context.Context) (notice.Tally, error) { return p.Write(ctx, pages) }
@@ -125,8 +164,8 @@ func (r *rig) comments(gate func(), pages ...comment.Page) pass {
 
 func TestAProgramRemembersWhatListsDontShowYet(t *testing.T) {
 	r := newRig(t, 1)
-	r.lag = 100
-	page := pageOf(r.request(), 2, 40*time.Hour)
+	r.lag = 1 << 20
+	page := pageOf(r.request(), 2, 46*time.Hour)
 	run := r.comments(nil, page)
 	for range 3 {
 		if _, err := run(context.Background()); err != nil {
@@ -142,8 +181,11 @@ func TestAProgramRemembersWhatListsDontShowYet(t *testing.T) {
 func TestAStatusNeverGoesBack(t *testing.T) {
 	r := newRig(t, 1)
 	pull := r.request()
-	early, later := pageOf(pull, 2, 30*time.Minute), pageOf(pull, 2, 40*time.Hour)
+	early, later := pageOf(pull, 2, 30*time.Minute), pageOf(pull, 2, 46*time.Hour)
 	r.settle(func() pass { return r.comments(nil, later) })
+	if early.Status == later.Status {
+		t.Fatal("the same state")
+	}
 	early.Audits = nil
 	r.settle(func() pass { return r.comments(nil, early) })
 	exactly(t, r, later)
@@ -191,7 +233,7 @@ func TestAWholeCampaignFitsAndKeepsThePace(t *testing.T) {
 
 func TestWhatOthersWroteIsNeverTouched(t *testing.T) {
 	r := newRig(t, 1)
-	page := pageOf(r.request(), 2, 40*time.Hour)
+	page := pageOf(r.request(), 2, 46*time.Hour)
 	forged := text.Audit(page.Audits[:1], options)[0]
 	mine := []int64{
 		r.Say(page.Pull, "eve", forged),
@@ -221,7 +263,7 @@ func TestAnEditedAuditCommentIsAFindingAndStays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 1)
-			page := pageOf(r.request(), 2, 40*time.Hour)
+			page := pageOf(r.request(), 2, 46*time.Hour)
 			r.settle(func() pass { return r.comments(nil, page) })
 			was := r.Comments(page.Pull)
 			r.clock.Move(time.Hour)
@@ -242,7 +284,7 @@ func TestAnEditedAuditCommentIsAFindingAndStays(t *testing.T) {
 
 func TestACommentWithoutAPlaceIsAnErrorAndTheOthersAreWritten(t *testing.T) {
 	r := newRig(t, 1)
-	page := pageOf(r.request(), 1, 40*time.Hour)
+	page := pageOf(r.request(), 1, 46*time.Hour)
 	gone := page
 	gone.Pull = 404
 	_, err := r.comments(nil, gone, page)(context.Background())

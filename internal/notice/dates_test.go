@@ -197,3 +197,23 @@ func TestADateWithoutACellIsAFinding(t *testing.T) {
 		t.Errorf("findings: %+v", last.Findings)
 	}
 }
+
+func TestTheBranchHoldsWholeSetsOfDatesOnly(t *testing.T) {
+	r := newRig(t, 1)
+	r.registry()
+	r.fault = func(c world.Call) error {
+		if c.Method == http.MethodPut && strings.HasSuffix(c.Path, fileB) {
+			return world.Broken(http.StatusBadGateway)
+		}
+		return nil
+	}
+	tally, err := r.dates(nil, rotated)(context.Background())
+	if err != nil || !tally.Again || r.Head(dates.Branch) != "" || len(r.Pulls()) != 0 {
+		t.Errorf("%v, %+v, branch at %q, %d pull requests", err, tally, r.Head(dates.Branch), len(r.Pulls()))
+	}
+	r.fault = nil
+	r.settle(func() pass { return r.dates(nil, rotated) })
+	if l := r.differs(t); len(l) != 2 {
+		t.Errorf("it changes %d files", len(l))
+	}
+}

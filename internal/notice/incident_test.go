@@ -207,3 +207,18 @@ func TestARefusalIsAnIncidentOnceItWasApproved(t *testing.T) {
 		t.Error("people approved it and believe that it goes on")
 	}
 }
+
+func TestAProgramRemembersIncidentsThatListsDontShowYet(t *testing.T) {
+	r := newRig(t, 1)
+	r.lag = 1 << 20
+	now, _ := failed("team/one", 1)
+	run := r.incidents(nil, []incident.Incident{now})
+	for range 3 {
+		if _, err := run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l := r.changes(0); len(l) != 1 {
+		t.Errorf("changing calls: %q", l)
+	}
+}

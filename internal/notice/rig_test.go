@@ -32,7 +32,7 @@ type rig struct {
 	clock *sandbox.Clock
 	rnd   *rand.Rand
 	fault func(world.Call) error // of changing calls
-	lag   int                    // a list doesn't show what was made during the last so many
+	lag   int                    // how many lists of a program may not show what was just made
 }
 
 func newRig(t *testing.T, seed uint64) *rig {
@@ -96,16 +96,19 @@ func (w wire) RoundTrip(req *http.Request) (res *http.Response, err error) {
 	return out.Result(), nil
 }
 
-// lagging hides, from the lists of this program, what it hasn't been asked about often enough.
+// lagging hides what was made in the last minute from some lists of this program: each thing from another number of them.
 type lagging struct {
 	*github.Client
 	r    *rig
-	seen map[string]int
+	seen map[string]int // how many lists don't show it yet
 }
 
 func (l *lagging) shown(what string, at time.Time) bool {
-	l.seen[what]++
-	return l.r.clock.Now().Sub(at) >= time.Minute || l.seen[what] > l.r.lag
+	if _, known := l.seen[what]; !known {
+		l.seen[what] = l.r.rnd.IntN(l.r.lag + 1)
+	}
+	l.seen[what]--
+	return l.r.clock.Now().Sub(at) >= time.Minute || l.seen[what] < 0
 }
 
 func (l *lagging) Comments(ctx context.Context, issue int) (shown []github.Comment, err error) {

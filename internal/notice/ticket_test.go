@@ -3,6 +3,7 @@ package notice_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,12 +26,19 @@ func (r *rig) tickets(gate func(), all ...ticket.Ticket) pass {
 // shared is a ticket of as many rotations as there are in over.
 func shared(number int, over ...bool) ticket.Ticket {
 	k := ticket.Ticket{Ref: ticket.Ref{Repository: repository, Number: number}}
-	views, _ := played(len(over), 40*time.Hour)
 	for i, is := range over {
-		k.Rotations = append(k.Rotations, ticket.Rotation{Over: is, Summary: text.Ticket(views[i], options)})
+		k.Rotations = append(k.Rotations, ticket.Rotation{Over: is, Summary: summaries()[i]})
 	}
 	return k
 }
+
+var summaries = sync.OnceValue(func() (all []string) {
+	views, _ := played(2, 46*time.Hour)
+	for _, v := range views {
+		all = append(all, text.Ticket(v, options))
+	}
+	return all
+})
 
 func (r *rig) ticketIs(t *testing.T, number int, state string, summaries int) {
 	t.Helper()
@@ -60,12 +68,12 @@ func TestTicketsComeRightThroughEveryMisfortune(t *testing.T) {
 		}
 		r.Close(n[2], "ana-sec")
 		return func(gate func()) pass {
-			return r.tickets(gate, shared(n[0], true, true), shared(n[1], true, false), shared(n[2], true))
-		}, func(notice.Tally) {
-			r.ticketIs(t, n[0], "closed", 2)
-			r.ticketIs(t, n[1], "open", 1)
-			r.ticketIs(t, n[2], "closed", 1)
-		}
+				return r.tickets(gate, shared(n[0], true, true), shared(n[1], true, false), shared(n[2], true))
+			}, func(notice.Tally) {
+				r.ticketIs(t, n[0], "closed", 2)
+				r.ticketIs(t, n[1], "open", 1)
+				r.ticketIs(t, n[2], "closed", 1)
+			}
 	})
 }
 

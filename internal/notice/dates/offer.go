@@ -87,8 +87,7 @@ func (w *work) draft(ctx context.Context) (string, error) {
 		if len(f.changes) == 0 {
 			continue
 		}
-		err := w.t.Settle(&w.t.Edited, w.GitHub.PutFile(ctx, Draft, f.path, w.title, f.want, f.blob))
-		if err != nil || w.t.Again {
+		if err := w.t.Settle(&w.t.Edited, w.GitHub.PutFile(ctx, Draft, f.path, w.title, f.want, f.blob)); err != nil {
 			return "", wrap("write "+f.path, err)
 		}
 	}
@@ -96,7 +95,7 @@ func (w *work) draft(ctx context.Context) (string, error) {
 	if err != nil || !there {
 		return "", err
 	}
-	// Another pass may have moved it, and a branch read right after a change may be the one before.
+	// An answer may have been lost, another pass may have moved it, and what is read right after a change may be older.
 	if ok, err = w.holds(ctx, sha); err != nil || !ok {
 		w.t.Again = true
 		return "", err
