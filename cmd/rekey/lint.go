@@ -21,10 +21,7 @@ against the present, too: a window that has passed is a mistake in a new request
 			if err != nil {
 				return err
 			}
-			found := a.Load(paths...)
-			if len(paths) > 0 { // named: not merged yet, so that a window in the past is a mistake, not history
-				found.Append(a.Inputs.Late(a.Clock.Now()))
-			}
+			found := a.Check(paths...)
 			if asJSON {
 				list := found.Sorted()
 				if list == nil {

@@ -19,7 +19,7 @@ import (
 
 // lint checks everything people wrote.
 func (j *job) lint() error {
-	found := j.app.Load()
+	found := j.app.Check()
 	j.annotate(found)
 	if found.Len() > 0 {
 		return errSaid
@@ -55,7 +55,7 @@ func (j *job) event() (e event, err error) {
 // write one, in the comment that becomes its status. A fork's job has no such token, and no identity: it says the same
 // without the comment and without having looked at a target.
 func (j *job) plan(ctx context.Context) error {
-	found := j.app.Load()
+	found := j.app.Check()
 	if j.Getenv("GITHUB_EVENT_NAME") != "pull_request" || j.hub == nil {
 		j.annotate(found)
 		if found.Len() > 0 {

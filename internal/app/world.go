@@ -33,6 +33,7 @@ import (
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/workflows"
 )
 
 // A World is what a process stands in. The command line, the action, the demo and the tests each make theirs;
@@ -106,6 +107,22 @@ func (a *App) Load(paths ...string) *problem.List {
 	in, list := inputs.Load(os.DirFS(a.Root), filepath.ToSlash(a.Config), Shapes(), a.Clock.Now(), paths...)
 	a.Inputs = in
 	return list
+}
+
+// Check is Load, and what only people who change the tree need to hear: whether the workflows fit the house rules, and
+// what the requests at paths, which aren't merged yet, ask for and can't get any more.
+func (a *App) Check(paths ...string) *problem.List {
+	found := a.Load(paths...)
+	c := a.Inputs.Config
+	rules := workflows.Environments{File: c.File}
+	for _, e := range c.Environments {
+		rules.All = append(rules.All, workflows.Environment{Name: e.Name, GitHub: e.GitHubEnvironment, Continue: e.ContinueEnvironment})
+	}
+	workflows.Check(os.DirFS(a.Root), rules, found)
+	if len(paths) > 0 {
+		found.Append(a.Inputs.Late(a.Clock.Now()))
+	}
+	return found
 }
 
 // Ruled says whether the house rules themselves are right: to take something back, no more of the tree is needed.

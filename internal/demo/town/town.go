@@ -61,9 +61,10 @@ type Town struct {
 
 	cloudURL, hubURL, appURL string
 
-	mu    sync.Mutex
-	steps int
-	alive map[string]string // checkouts by job
+	mu     sync.Mutex
+	failed error
+	steps  int
+	alive  map[string]string // checkouts by job
 }
 
 // New builds a town: services on loopback, the repository's first commit, people, protected environments.
@@ -91,7 +92,9 @@ func New(ctx context.Context, o Options) (*Town, error) {
 		return nil, err
 	}
 	t.federate()
-	t.settle()
+	if t.settle(); t.failed != nil {
+		return nil, t.failed
+	}
 	do := t.do
 	if o.Wrap != nil {
 		do = o.Wrap(t.do)
@@ -167,7 +170,7 @@ func (t *Town) federate() {
     "StringLike": {"%[2]s:job_workflow_ref": "%[4]s/.github/workflows/%[5]s@*"}}}}`, provider, issuer, strings.Join(subjects, ", "), Repository, workflow)
 		policy, err := sts.ParseTrust([]byte(text))
 		if err != nil {
-			panic(err) // our own text
+			t.failed = err
 		}
 		t.AWS.STS.AddRole(sts.Role{ARN: "arn:aws:iam::" + account + ":role/" + name, Policy: policy, Trust: []string{t.Scenario.Principal}, MaxSession: 12 * time.Hour, Created: t.Clock.Now()})
 	}
