@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -27,16 +28,22 @@ import (
 
 const file = ".tools/openapi/api.github.com.json"
 
-// A description is what loads once for a test binary, in about two seconds.
+// A description is read once for a test binary, and each path understood when it is first asked for: all of them
+// would take seconds.
 type description struct {
-	doc   *openapi3.T
-	paths []path // the more exact come first
+	paths      []*path // the more exact come first
+	components map[string]map[string]json.RawMessage
 }
 
 type path struct {
 	template string
 	segments []string
-	item     *openapi3.PathItem
+	raw      json.RawMessage
+
+	once sync.Once
+	doc  *openapi3.T // of this path only
+	item *openapi3.PathItem
+	err  error
 }
 
 var load = sync.OnceValues(func() (*description, error) {
@@ -52,22 +59,22 @@ var load = sync.OnceValues(func() (*description, error) {
 			return nil, errors.New("no go.mod above the test's folder")
 		}
 	}
-	name := filepath.Join(dir, file)
-	if _, err := os.Stat(name); err != nil {
+	text, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
 		return nil, err
 	}
-	doc, err := openapi3.NewLoader().LoadFromFile(name) // not validated: that takes a minute, and it is GitHub's
-	if err != nil {
+	var all struct {
+		Paths      map[string]json.RawMessage
+		Components map[string]map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	if err := mend(doc); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	d := &description{components: all.Components}
+	for template, raw := range all.Paths {
+		d.paths = append(d.paths, &path{template: template, segments: strings.Split(template[1:], "/"), raw: raw})
 	}
-	d := &description{doc: doc}
-	for template, item := range doc.Paths.Map() {
-		d.paths = append(d.paths, path{template, strings.Split(template[1:], "/"), item})
-	}
-	slices.SortFunc(d.paths, func(a, b path) int {
+	slices.SortFunc(d.paths, func(a, b *path) int {
 		if n := a.weight() - b.weight(); n != 0 {
 			return n
 		}
@@ -76,34 +83,71 @@ var load = sync.OnceValues(func() (*description, error) {
 	return d, nil
 })
 
+var reference = regexp.MustCompile(`"\$ref":\s*"#/components/([^/"]+)/([^"]+)"`)
+
+// understand makes a description of one path and the components it needs. It isn't validated: it is GitHub's own.
+func (p *path) understand(all map[string]map[string]json.RawMessage) {
+	needed := map[string]map[string]json.RawMessage{}
+	for todo := []json.RawMessage{p.raw}; len(todo) > 0; todo = todo[1:] {
+		for _, m := range reference.FindAllSubmatch(todo[0], -1) {
+			kind, name := string(m[1]), string(m[2])
+			if _, has := needed[kind][name]; has {
+				continue
+			}
+			if needed[kind] == nil {
+				needed[kind] = map[string]json.RawMessage{}
+			}
+			needed[kind][name] = all[kind][name]
+			todo = append(todo, all[kind][name])
+		}
+	}
+	text, err := json.Marshal(map[string]any{
+		"openapi": "3.0.3", "info": map[string]string{"title": "GitHub", "version": "1"}, "paths": map[string]json.RawMessage{p.template: p.raw}, "components": needed,
+	})
+	if err == nil {
+		p.doc, err = openapi3.NewLoader().LoadFromData(text)
+	}
+	if err == nil {
+		p.item, err = p.doc.Paths.Value(p.template), mend(p.doc)
+	}
+	if err != nil {
+		p.err = fmt.Errorf("%s: %s: %w", file, p.template, err)
+	}
+}
+
 // mend corrects what the description gets wrong of GitHub, and fails where it no longer says that.
 func mend(doc *openapi3.T) error {
 	for _, name := range []string{"pull-request-simple", "pull-request"} { // a head's repository is null where the fork is gone
-		if err := letBeNull(doc, name, "head", "repo"); err != nil {
-			return err
+		if err := letBeNull(doc.Components.Schemas[name], "head", "repo"); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	// GitHub documentation, "Understanding the search syntax", which the parameter's own text refers to: >=2026-11-23.
-	created := doc.Components.Parameters["created"]
-	if created == nil || created.Value.Schema.Value.Format != "date-time" {
-		return errors.New("the parameter created is no time any more")
+	if created := doc.Components.Parameters["created"]; created != nil {
+		if created.Value.Schema.Value.Format != "date-time" {
+			return errors.New("the parameter created is no time any more")
+		}
+		created.Value.Schema.Value.Format = ""
 	}
-	created.Value.Schema.Value.Format = ""
 	return nil
 }
 
-func letBeNull(doc *openapi3.T, schema string, way ...string) error {
-	at := doc.Components.Schemas[schema]
+func letBeNull(at *openapi3.SchemaRef, way ...string) error {
+	if at == nil {
+		return nil // this path has no use for it
+	}
 	for i, name := range way {
-		if at == nil || at.Value.Properties[name] == nil {
-			return fmt.Errorf("%s has no %s", schema, strings.Join(way, "/"))
+		is := at.Value.Properties[name]
+		if is == nil {
+			return fmt.Errorf("there is no %s", strings.Join(way, "/"))
 		}
 		if i == len(way)-1 {
-			copied := *at.Value.Properties[name].Value
+			copied := *is.Value
 			copied.Nullable = true
-			at.Value.Properties[name] = openapi3.NewSchemaRef("", &copied)
+			is = openapi3.NewSchemaRef("", &copied)
+			at.Value.Properties[name] = is
 		}
-		at = at.Value.Properties[name]
+		at = is
 	}
 	return nil
 }
@@ -112,7 +156,7 @@ func letBeNull(doc *openapi3.T, schema string, way ...string) error {
 var many = []string{"{path}", "{ref}"}
 
 // weight is small for templates with many literal segments; those whose end takes any number come last.
-func (p path) weight() (n int) {
+func (p *path) weight() (n int) {
 	for _, s := range p.segments {
 		if !strings.HasPrefix(s, "{") {
 			n--
@@ -124,20 +168,24 @@ func (p path) weight() (n int) {
 	return n
 }
 
-func (d *description) find(method, escaped string) (*path, *openapi3.Operation, map[string]string) {
+func (d *description) find(method, escaped string) (*path, *openapi3.Operation, map[string]string, error) {
 	have := strings.Split(strings.TrimPrefix(escaped, "/"), "/")
-	for i := range d.paths {
-		p := &d.paths[i]
-		if args := p.match(have); args != nil {
-			if op := p.item.GetOperation(method); op != nil {
-				return p, op, args
-			}
+	for _, p := range d.paths {
+		args := p.match(have)
+		if args == nil {
+			continue
+		}
+		if p.once.Do(func() { p.understand(d.components) }); p.err != nil {
+			return nil, nil, nil, p.err
+		}
+		if op := p.item.GetOperation(method); op != nil {
+			return p, op, args, nil
 		}
 	}
-	return nil, nil, nil
+	return nil, nil, nil, errors.New("GitHub describes no such operation")
 }
 
-func (p path) match(have []string) map[string]string {
+func (p *path) match(have []string) map[string]string {
 	args := map[string]string{}
 	for i, s := range p.segments {
 		switch {
@@ -201,9 +249,9 @@ func absent(err error, ci string) (skip bool, text string) {
 }
 
 func (d *description) check(in *http.Request, status int, header http.Header, body []byte) error {
-	p, op, args := d.find(in.Method, in.URL.EscapedPath())
-	if op == nil {
-		return errors.New("GitHub describes no such operation")
+	p, op, args, err := d.find(in.Method, in.URL.EscapedPath())
+	if err != nil {
+		return err
 	}
 	for name := range in.URL.Query() {
 		if !takes(p.item, op, name) && !slices.Contains(ofLists, name) {
@@ -213,7 +261,7 @@ func (d *description) check(in *http.Request, status int, header http.Header, bo
 	options := &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true, RejectWhenRequestBodyNotSpecified: true}
 	asked := &openapi3filter.RequestValidationInput{
 		Request: in, PathParams: args, Options: options,
-		Route: &routers.Route{Spec: d.doc, Path: p.template, PathItem: p.item, Method: in.Method, Operation: op},
+		Route: &routers.Route{Spec: p.doc, Path: p.template, PathItem: p.item, Method: in.Method, Operation: op},
 	}
 	if err := openapi3filter.ValidateRequest(context.Background(), asked); err != nil {
 		return fmt.Errorf("the request to %s: %w", op.OperationID, short(err))
