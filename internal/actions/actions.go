@@ -5,6 +5,7 @@
 //	plan   of a pull request: lint, what would happen, a comment
 //	due    bring comments, incidents and tickets up to date, and say what is to be asked where
 //	apply  do what was approved, or is covered by an earlier approval
+//	dates  offer the registry's dates as the journal knows them
 //
 // It owns the inputs (REKEY_*; composite steps get no INPUT_*), the outputs, and the rule that a text never speaks to
 // the runner. It decides nothing about a rotation: plan does; nor about people: policy does.
@@ -84,7 +85,7 @@ func newJob(p Process) (*job, error) {
 		Commit: commit(p.Root, p.Getenv("GITHUB_SHA")), Program: "action " + p.Getenv("GITHUB_ACTION_REF"),
 		Self:  rotation.Runner{ID: j.runURL() + "/attempts/" + p.Getenv("GITHUB_RUN_ATTEMPT"), Nonce: p.Nonce},
 		Clock: p.Clock, Lookup: p.Lookup, Cloud: p.Cloud, HTTP: p.Checks, Warn: j.warn,
-		Reads: j.input("command") == "due", Preview: j.input("command") == "plan",
+		Reads: j.input("command") == "due" || j.input("command") == "dates", Preview: j.input("command") == "plan",
 		Progress: muted(j.gha, terminal.Progress(p.Out, terminal.Style{Several: true})),
 	}
 	if w.Config == "" {
@@ -113,8 +114,10 @@ func (j *job) command(ctx context.Context) error {
 		return j.due(ctx)
 	case "apply":
 		return j.apply(ctx)
+	case "dates":
+		return j.dates(ctx)
 	default:
-		return fmt.Errorf("input command is lint, plan, due or apply, not %q", c)
+		return fmt.Errorf("input command is lint, plan, due, apply or dates, not %q", c)
 	}
 }
 

@@ -100,7 +100,7 @@ func (a *App) BundleURL(v report.View, s report.Standing) (label, link string) {
 	if at.Region != "" {
 		q.Set("region", at.Region)
 	}
-	return report.Count(s.Records, "record"), "https://s3.console.aws.amazon.com/s3/buckets/" + url.PathEscape(bucket) + "?" + q.Encode()
+	return "records and summary", "https://s3.console.aws.amazon.com/s3/buckets/" + url.PathEscape(bucket) + "?" + q.Encode()
 }
 
 // LockedUntil is until when a record made at that time can't be deleted; zero where nothing is locked.

@@ -262,18 +262,18 @@ func move(s Standing, e Environment, v View) string {
 	again := command("apply", e, path)
 	switch {
 	case d.State == plan.Refused:
-		return "mend it, then re-run the job (" + again + "). Nothing was changed."
+		return "mend it, then run the workflow again (by hand: " + again + "). Nothing was changed."
 	case d.State == plan.Stuck && d.Step.Phase == rotation.Rollback:
-		return "the old credential is not proven live again yet. Mend this now, then re-run the job (" + again + "): it tries this step again."
+		return "the old credential is not proven live again yet. Mend this now, then run the workflow again (by hand: " + again + "): it tries this step again."
 	case d.State == plan.Stuck && d.Step.Phase.Undone():
-		return "decide. The request says on_failure: hold, so nothing is undone by itself. Mend it and re-run the job (" +
+		return "decide. The request says on_failure: hold, so nothing is undone by itself. Mend it and run the workflow again (by hand: " +
 			again + "), or take it back (" + command("rollback", e, path) + ")."
 	case d.State == plan.Stuck:
-		return "mend it, then re-run the job (" + again + "); later runs try it again, too. The new credential was validated and stays; only the old one is not proven gone."
+		return "mend it, then run the workflow again (by hand: " + again + "); later runs try it again, too. The new credential was validated and stays; only the old one is not proven gone."
 	case d.State == plan.RolledBack && len(s.Failures) == 1 && s.Failures[0].Step == "":
-		return "none, unless the rotation is still wanted: then start it again (" + command("apply --again", e, path) + ") or open a new request."
+		return "none, unless the rotation is still wanted: then start it again (Run workflow with again, or by hand: " + command("apply --again", e, path) + ") or open a new request."
 	case d.State == plan.RolledBack:
-		return "mend what failed, then start it again (" + command("apply --again", e, path) + ") or open a new request."
+		return "mend what failed, then start it again (Run workflow with again, or by hand: " + command("apply --again", e, path) + ") or open a new request."
 	case d.State == plan.Missed && plan.Next(&e.Plan, e.Records, v.Now).State == plan.Missed: // by its plan: not withdrawn
 		return "open a new request if the rotation is still wanted."
 	}

@@ -250,8 +250,13 @@ var digits = regexp.MustCompile(`^[0-9]{1,20}$`)
 // ran is the run that left the last record, linked when it is one of the repository's.
 func (o Options) ran(id string) string {
 	_, run, ok := strings.Cut(id, "/"+o.Repository+"/actions/runs/")
-	if ok && o.Repository != "" && digits.MatchString(run) {
-		return markdown.Link("run "+run, id)
+	run, attempt, _ := strings.Cut(run, "/attempts/")
+	if ok && o.Repository != "" && digits.MatchString(run) && (attempt == "" || digits.MatchString(attempt)) {
+		label := "run " + run
+		if attempt != "" && attempt != "1" {
+			label += ", attempt " + attempt
+		}
+		return markdown.Link(label, id)
 	}
 	return markdown.Cut(id, nameWidth)
 }
