@@ -75,26 +75,40 @@ func wordsOf(r *rand.Rand) string {
 
 // TestSameAsGit makes random histories, with merges, and holds names, path histories and changed files against git.
 func TestSameAsGit(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		s := New(&steady{time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}, Options{Repository: "o/r"})
 		paths := []string{"a", "a.b", "a0/x", "b/c/d", "b/c.d", "b/c0", "ä"}
-		s.Commit("main", "ada", "first", map[string]string{"keep": "x\n", "a": wordsOf(r), "b/c/d": wordsOf(r)})
+		s.Commit("main", "ada", "first", map[string]string{"shared": strings.Repeat("a line\n", 30), "a": wordsOf(r), "b/c/d": wordsOf(r)})
 		var pulls []int
+		refused := 0
 		for step := range 40 {
-			branch := []string{"main", "one", "two"}[r.IntN(3)]
+			k := r.IntN(3)
+			branch := []string{"main", "one", "two"}[k]
 			change := map[string]string{}
 			for range 1 + r.IntN(2) {
-				change[paths[r.IntN(len(paths))]] = []string{"", wordsOf(r)}[min(1, r.IntN(4))]
+				at := []int{0, 3, 5}[k] + r.IntN(2)
+				if r.IntN(15) == 0 {
+					at = r.IntN(len(paths)) // where another branch is at work, too
+				}
+				change[paths[at]] = []string{"", wordsOf(r)}[min(1, r.IntN(4))]
 			}
-			if change["a"] != "" || change["b/c/d"] != "" {
-				change["keep"] = fmt.Sprint(step, "\n")
+			text := s.Files(branch)["shared"]
+			if text == "" {
+				text = s.Files("main")["shared"]
 			}
+			l := strings.SplitAfter(text, "\n")
+			l[10*k+r.IntN(5)] = fmt.Sprint(branch, " at ", step, "\n")
+			change["shared"] = strings.Join(l, "")
 			s.Commit(branch, []string{"ada", "bo"}[r.IntN(2)], fmt.Sprint("step ", step), change)
 			if r.IntN(4) == 0 && branch != "main" {
 				if n := s.OpenPull("bo", fmt.Sprint("pull ", step), "", branch, "main", false); n != 0 {
-					pulls = append(pulls, n)
-					s.Merge(n, "ada")
+					if s.Merge(n, "ada") != "" {
+						pulls = append(pulls, n)
+					} else {
+						refused++
+						s.Close(n, "ada")
+					}
 				}
 			}
 		}
@@ -104,7 +118,7 @@ func TestSameAsGit(t *testing.T) {
 				t.Fatalf("seed %d: %q of %v is %s here and %s for git", seed, c.message, c.parents, sha, got)
 			}
 		}
-		for _, path := range append(paths, "b", "b/c", "none") {
+		for _, path := range append(paths, "b", "b/c", "shared", "none") {
 			var got []string
 			for _, c := range s.repo.history(s.Head("main"), path) {
 				got = append(got, c.sha)
@@ -120,6 +134,10 @@ func TestSameAsGit(t *testing.T) {
 			if ours := s.repo.mergeBase(p.start, p.head).sha; ours != base {
 				t.Errorf("seed %d: #%d begins at %s, for git at %s", seed, n, ours, base)
 			}
+			tree := s.repo.commits[p.merge].tree
+			if theirs := git("merge-tree", "--write-tree", p.start, p.head); theirs != tree {
+				t.Errorf("seed %d: #%d merges to %s, for git to %s", seed, n, tree, theirs)
+			}
 			var got []string
 			for path := range changes(s.repo.commits[base].files, s.repo.commits[p.head].files) {
 				got = append(got, path)
@@ -131,7 +149,7 @@ func TestSameAsGit(t *testing.T) {
 				t.Errorf("seed %d: #%d changes %q, for git %q", seed, n, got, want)
 			}
 		}
-		t.Logf("seed %d: %d commits, %d merges", seed, len(s.repo.commits), len(pulls))
+		t.Logf("seed %d: %d commits, %d merges, %d refused", seed, len(s.repo.commits), len(pulls), refused)
 	}
 }
 

@@ -30,7 +30,7 @@ type issued struct {
 	repo *repository
 }
 
-// keys is the issuer's signing key, made when it is first needed.
+// keys is the issuer's signing key, given or made when it is first needed.
 type keys struct {
 	once    sync.Once
 	private *rsa.PrivateKey
@@ -40,7 +40,10 @@ type keys struct {
 
 func (k *keys) ready() error {
 	k.once.Do(func() {
-		if k.private, k.err = rsa.GenerateKey(rand.Reader, 2048); k.err == nil {
+		if k.private == nil {
+			k.private, k.err = rsa.GenerateKey(rand.Reader, 2048)
+		}
+		if k.err == nil {
 			sum := sha256.Sum256(k.private.N.Bytes())
 			k.id = strings.ToUpper(fmt.Sprintf("%x", sum[:20]))
 		}

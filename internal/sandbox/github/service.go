@@ -13,6 +13,7 @@
 package github
 
 import (
+	"crypto/rsa"
 	"slices"
 	"sync"
 	"time"
@@ -29,7 +30,8 @@ type Options struct {
 	Issuer        string // of OIDC tokens; "" is the real one's, https://token.actions.githubusercontent.com
 	// ActionsOpenPulls is the setting "Allow GitHub Actions to create and approve pull requests", which is off at first.
 	ActionsOpenPulls bool
-	SubjectIDs       bool // OIDC subjects with ids, as repositories made after 15 July 2026 have: repo:O@id/R@id:...
+	Key              *rsa.PrivateKey // of OIDC tokens; nil: one of its own, which takes a while to make
+	SubjectIDs       bool            // OIDC subjects with ids, as repositories made after 15 July 2026 have: repo:O@id/R@id:...
 	Limits           Limits
 }
 
@@ -99,7 +101,7 @@ func New(clock Clock, o Options) *Service {
 		o.Issuer = "https://token.actions.githubusercontent.com"
 	}
 	h := &hub{
-		clock: clock, o: o, keys: &keys{}, last: 1000, repos: map[string]*repository{}, users: map[string]*user{}, tokens: map[string]*token{},
+		clock: clock, o: o, keys: &keys{private: o.Key}, last: 1000, repos: map[string]*repository{}, users: map[string]*user{}, tokens: map[string]*token{},
 		jobs: map[string]issued{}, limited: map[string]*usage{},
 	}
 	s := &Service{hub: h}

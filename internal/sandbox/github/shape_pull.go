@@ -55,6 +55,8 @@ func (r *request) pullDoc(t *thread) doc {
 	d["mergeable"], d["mergeable_state"] = true, "clean"
 	if t.state != "open" {
 		d["mergeable"], d["mergeable_state"] = nil, "unknown"
+	} else if _, clean := r.repo.merged(r.baseOf(p), p.head); !clean {
+		d["mergeable"], d["mergeable_state"] = false, "dirty"
 	}
 	if merged {
 		d["merged_by"] = r.person(p.mergedBy)
@@ -72,7 +74,12 @@ func (r *request) baseOf(p *pull) string {
 	return r.repo.branches[p.base]
 }
 
-func (r *request) commitsOf(p *pull) []*commit { return r.repo.between(r.baseOf(p), p.head) }
+func (r *request) commitsOf(p *pull) []*commit {
+	if p.brought != nil {
+		return p.brought
+	}
+	return r.repo.between(r.baseOf(p), p.head)
+}
 
 func (r *request) filesOf(p *pull) []change {
 	return difference(r.repo.mergeBase(r.baseOf(p), p.head).tip(), r.repo.commits[p.head].tip())

@@ -29,7 +29,8 @@ type pull struct {
 	start        string // the base branch's commit when it was last looked at; of a merged one, just before
 	merged       time.Time
 	mergedBy     string
-	merge        string // commit
+	merge        string    // commit
+	brought      []*commit // of a merged one
 	reviews      []review
 }
 
@@ -146,10 +147,12 @@ func (s *Service) Review(number int, user, state string) {
 	t.updated = s.now()
 }
 
-// Merge makes a merge commit of an open pull request, as the green button does, and answers it; "" where it is closed.
+// Merge makes a merge commit of an open pull request, as the green button does, and answers it; "" where it
+// is closed or in conflict.
 func (s *Service) Merge(number int, by string) (sha string) { return s.merge(number, by, false) }
 
-// Squash makes one commit of an open pull request, by its author, and answers it; "" where it is closed.
+// Squash makes one commit of an open pull request, by its author, and answers it; "" where it is closed or in
+// conflict.
 func (s *Service) Squash(number int, by string) (sha string) { return s.merge(number, by, true) }
 
 func (s *Service) merge(number int, by string, squash bool) string {
@@ -162,14 +165,11 @@ func (s *Service) merge(number int, by string, squash bool) string {
 	}
 	p := t.pull
 	base := r.branches[p.base]
-	files := maps.Clone(r.commits[base].files)
-	for path, text := range changes(r.mergeBase(base, p.head).tip(), r.commits[p.head].files) {
-		if text == "" {
-			delete(files, path)
-		} else {
-			files[path] = text
-		}
+	files, clean := r.merged(base, p.head)
+	if !clean {
+		return ""
 	}
+	p.brought = r.between(base, p.head)
 	var c *commit
 	if squash {
 		c = s.record(t.author, "web-flow", t.title+" (#"+itoa(number)+")", []string{base}, files)
