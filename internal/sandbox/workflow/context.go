@@ -149,7 +149,8 @@ func (r *run) variables(s scope, e *actionlint.Env, o *object) error {
 func (l *leg) runnerEnv() map[string]string {
 	r := l.jr.run
 	m := map[string]string{
-		"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_JOB": l.jr.job.key, "RUNNER_OS": "Linux", "RUNNER_ARCH": "X64", "RUNNER_ENVIRONMENT": "github-hosted",
+		"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_JOB": l.jr.job.key,
+		"RUNNER_OS": "Linux", "RUNNER_ARCH": "X64", "RUNNER_ENVIRONMENT": "github-hosted",
 	}
 	g := r.github()
 	for _, k := range g.keys {

@@ -34,4 +34,13 @@
 //     gets no write and no secrets.
 //   - Values, comparison and conversion as the runner has them ("Expressions"; runner, EvaluationResult and
 //     ExpressionUtility).
+//
+// Decided here where nothing says it: in a cancelled run failure() is false for jobs as it is for steps; what hasn't
+// begun when a run is cancelled is cancelled if it was queued or waiting and skipped if it was blocked; a run that was
+// cancelled concludes so even after a failure; a job enters its concurrency group before its gate; re-running failed
+// jobs runs cancelled ones too; the 35 days count from the attempt.
+//
+// Not modelled: calling workflows, containers, services, snapshots, max-parallel, continue-on-error of a job, wait
+// timers and other protection rules, an environment's reviewers being removed while a job waits, timeouts, runner
+// queues, GITHUB_ENV and GITHUB_PATH, masked outputs, size limits, the filter *, hashFiles, case.
 package workflow

@@ -221,8 +221,8 @@ func typedInput(in *actionlint.DispatchInput, v string) (value, error) {
 		}
 		return f, nil
 	case actionlint.WorkflowDispatchEventInputTypeChoice:
-		if v == "" && len(in.Options) > 0 && in.Default == nil {
-			return in.Options[0].Value, nil
+		if v == "" && in.Default == nil {
+			return nil, fmt.Errorf("input %q: a choice that isn't given and has no default: %w", in.Name.Value, ErrNotModelled)
 		}
 		if !slices.ContainsFunc(in.Options, func(o *actionlint.String) bool { return o.Value == v }) {
 			return nil, fmt.Errorf("input %q: %q isn't one of its options", in.Name.Value, v)

@@ -58,6 +58,9 @@ func TestWhichJobsRun(t *testing.T) {
 		{"Running variations of jobs: one job for each combination, the first row slowest", `
   a: {runs-on: x, strategy: {matrix: {s: [1, "2"], t: [x, true]}}, steps: [run: one]}
 `, "a (1, x)=success a (1, true)=success a (2, x)=success a (2, true)=success"},
+		{"a plain scalar is YAML's number, boolean or null, a quoted one is text", `
+  a: {runs-on: x, strategy: {matrix: {s: [0x10, '0x10', 1.50, "1.50", ~, "~"]}}, steps: [run: one]}
+`, "a (16)=success a (0x10)=success a (1.5)=success a (1.50)=success a ()=success a (~)=success"},
 		{"a name without an expression is followed by the values", `
   a: {name: Build, runs-on: x, strategy: {matrix: {s: [gpu]}}, steps: [run: one]}
   b: {name: "Test ${{ matrix.s }}", runs-on: x, strategy: {matrix: {s: [gpu]}}, steps: [run: one]}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -122,6 +123,10 @@ jobs:
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", in, err)
 		}
+	}
+	bare := newWorld(t, Options{}, "on: {workflow_dispatch: {inputs: {level: {type: choice, options: [low]}}}}"+oneJob)
+	if _, err := bare.Trigger(Event{Name: "workflow_dispatch", File: "a.yml"}); !errors.Is(err, ErrNotModelled) {
+		t.Errorf("a choice without a value: %v", err)
 	}
 	if _, err := w.Trigger(Event{Name: "workflow_dispatch", File: "b.yml"}); err == nil {
 		t.Error("a workflow that isn't there was dispatched")
