@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,30 @@ func TestDirectPushesSquashesForksAndStrangers(t *testing.T) {
 	}
 	if b.hub.OpenPull("bo", "nothing", "", "nowhere", "main", false) != 0 || b.hub.OpenPull("bo", "nothing", "", "main", "main", false) != 0 {
 		t.Error("opened a pull request of nothing")
+	}
+}
+
+func TestWhatIsInConflictIsNotMerged(t *testing.T) {
+	b := newBench(t)
+	b.hub.Commit("main", "ada", "text", map[string]string{"text": "1\n2\n3\n4\n5\n"})
+	b.hub.Commit("one", "bo", "first line", map[string]string{"text": "one\n2\n3\n4\n5\n"})
+	b.hub.Commit("two", "bo", "first line, too", map[string]string{"text": "two\n2\n3\n4\n5\n"})
+	b.hub.Commit("three", "bo", "last line", map[string]string{"text": "1\n2\n3\n4\nfive\n"})
+	var pulls []int
+	for _, branch := range []string{"one", "two", "three"} {
+		pulls = append(pulls, b.hub.OpenPull("bo", branch, "", branch, "main", false))
+	}
+	for i, want := range []bool{true, false, true} {
+		text := b.request("GET", "/pulls/"+jsonOf(pulls[i]), "app", nil, 200)
+		if got := strings.Contains(text, `"mergeable":true`); got != want {
+			t.Errorf("#%d can be merged: %v", pulls[i], got)
+		}
+		if got := b.hub.Merge(pulls[i], "ada") != ""; got != want {
+			t.Errorf("#%d was merged: %v", pulls[i], got)
+		}
+	}
+	if got := b.hub.Files("main")["text"]; got != "one\n2\n3\n4\nfive\n" {
+		t.Errorf("merged to %q", got)
 	}
 }
 
