@@ -38,8 +38,6 @@ type bench struct {
 func newBench(t *testing.T, program string) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), act: component(t, "act"), Env: map[string]string{}, Vars: map[string]string{}}
-	component(t, "git")
-	repository := filepath.Join(b.dir, "repository")
 	for _, name := range []string{rotate, planning, ".github/workflows/ci.yml", ".github/rekey.yml", "action.yml", "action/start"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
@@ -50,18 +48,28 @@ func newBench(t *testing.T, program string) *bench {
 	b.write("bin/go", "#!/usr/bin/env bash\nset -euo pipefail\nwhile [ \"$1\" != -o ]; do shift; done\ncp "+b.dir+"/program \"$2\"\n")
 	b.write("program", program)
 	b.write("checkout/action.yml", checkoutYML)
-	for _, args := range [][]string{
-		{"init", "-q", "-b", "main"}, {"remote", "add", "origin", "https://github.com/rastup/rekey.git"}, {"add", "-A"},
-		{"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "a"},
-		{"update-ref", "refs/pull/12/merge", "HEAD"}, {"update-ref", "refs/heads/gh-readonly-queue/main/pr-12-0123456", "HEAD"},
-	} {
-		cmd := exec.Command("git", args...)
-		cmd.Dir, cmd.Env = repository, append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %s: %v\n%s", args, err, out)
-		}
-	}
+	b.git("init", "-q", "-b", "main")
+	b.git("remote", "add", "origin", "https://github.com/rastup/rekey.git")
+	b.commit()
 	return b
+}
+
+func (b *bench) git(args ...string) {
+	b.t.Helper()
+	cmd := exec.Command(component(b.t, "git"), args...)
+	cmd.Dir, cmd.Env = filepath.Join(b.dir, "repository"), append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.t.Fatalf("git %s: %v\n%s", args, err, out)
+	}
+}
+
+// commit takes what was written to the repository to its branch, and to the other names the events know it by.
+func (b *bench) commit() {
+	b.t.Helper()
+	b.git("add", "-A")
+	b.git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "a")
+	b.git("update-ref", "refs/pull/12/merge", "HEAD")
+	b.git("update-ref", "refs/heads/gh-readonly-queue/main/pr-12-0123456", "HEAD")
 }
 
 // checkoutYML stands for actions/checkout: it takes what ref says from the repository, as deep as asked, and nothing
@@ -81,6 +89,7 @@ runs:
         git init -q .
         git fetch -q --depth "$DEPTH" "file://$BENCH/repository" "${REF:-$GITHUB_REF}"
         git checkout -q FETCH_HEAD
+        [ ! -f "$BENCH/head" ] || cp "$BENCH/head" .git/HEAD
 `
 
 func (b *bench) write(name, text string) {
@@ -99,7 +108,8 @@ type run struct {
 	OK    bool
 	Jobs  map[string][]string // results, by the job's id
 	Calls []call              // in the order they began
-	Log   string
+	Log   string              // for people
+	Raw   []byte              // all of it
 }
 
 // A call is the environment of the program in one job.
@@ -117,7 +127,7 @@ func (c call) String() string {
 	return b.String()
 }
 
-// play runs a workflow on a recorded event.
+// play runs a workflow on a recorded event, or on one that the test has written to a .json file.
 func (b *bench) play(workflow, event, payload string) *run {
 	b.t.Helper()
 	if err := os.RemoveAll(filepath.Join(b.dir, "calls")); err != nil {
@@ -126,11 +136,14 @@ func (b *bench) play(workflow, event, payload string) *run {
 	if err := os.MkdirAll(filepath.Join(b.dir, "calls"), 0o755); err != nil {
 		b.t.Fatal(err)
 	}
-	events, err := filepath.Abs("testdata/events")
-	if err != nil {
-		b.t.Fatal(err)
+	recorded := filepath.Join(b.dir, payload) // the test's own
+	if filepath.Ext(payload) == "" {
+		var err error
+		if recorded, err = filepath.Abs("testdata/events/" + payload + ".json"); err != nil {
+			b.t.Fatal(err)
+		}
 	}
-	args := append([]string{event, "-W", workflow, "-e", filepath.Join(events, payload+".json"), "--json", "-P", "ubuntu-24.04=-self-hosted",
+	args := append([]string{event, "-W", workflow, "-e", recorded, "--json", "-P", "ubuntu-24.04=-self-hosted",
 		"--no-cache-server", "--pull=false", "--local-repository", checkout + "=" + filepath.Join(b.dir, "checkout")}, b.more...)
 	env := maps.Clone(b.Env)
 	env["BENCH"], env["PATH"] = b.dir, filepath.Join(b.dir, "bin")+":"+os.Getenv("PATH")
@@ -148,7 +161,7 @@ func (b *bench) play(workflow, event, payload string) *run {
 	if err != nil && !errors.As(err, &exit) {
 		b.t.Fatal(err)
 	}
-	return &run{OK: err == nil, Jobs: results(out), Calls: b.calls(), Log: string(out)}
+	return &run{OK: err == nil, Jobs: results(out), Calls: b.calls(), Log: readable(out), Raw: out}
 }
 
 func results(log []byte) map[string][]string {
@@ -160,6 +173,21 @@ func results(log []byte) map[string][]string {
 		}
 	}
 	return jobs
+}
+
+// readable is what each job said, without what act says of itself.
+func readable(log []byte) string {
+	var b strings.Builder
+	for line := range bytes.Lines(log) {
+		var l struct{ Job, JobResult, Level, Msg, Raw string }
+		switch err := json.Unmarshal(line, &l); {
+		case err != nil:
+			b.Write(line)
+		case l.Raw != "", l.JobResult != "", l.Level == "error":
+			fmt.Fprintf(&b, "%s: %s\n", strings.TrimSpace(l.Job), strings.TrimSpace(l.Msg))
+		}
+	}
+	return b.String()
 }
 
 func (b *bench) calls() (all []call) {

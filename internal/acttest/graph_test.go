@@ -152,11 +152,7 @@ func TestEventsOfRotate(t *testing.T) {
 func TestRotateRunsOnItsBranchOnly(t *testing.T) {
 	b := newBench(t, notes)
 	b.write("said/plan", due{}.String())
-	cmd := exec.Command("git", "checkout", "-q", "-b", "mine")
-	cmd.Dir = filepath.Join(b.dir, "repository")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	b.git("checkout", "-q", "-b", "mine")
 	expect(t, b.play(rotate, "workflow_dispatch", "workflow_dispatch_mine"), "", "", true)
 }
 
