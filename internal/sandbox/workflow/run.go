@@ -69,7 +69,6 @@ type leg struct {
 	result      string
 	message     string
 	member      member
-	gated       bool // the gate is passed, or there is none
 	since       time.Time
 	seen        int // reviews there were when it began to wait
 
