@@ -11,6 +11,7 @@ import (
 
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/evidence"
+	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -18,6 +19,7 @@ import (
 func newVerify(f *flags) *cobra.Command {
 	var heads []string
 	var asJSON bool
+	var pull source
 	c := &cobra.Command{
 		Use:   "verify [REQUEST...]",
 		Short: "Verify the chains and bundles: any changed, missing, added or swapped byte",
@@ -25,28 +27,43 @@ func newVerify(f *flags) *cobra.Command {
 offline on a downloaded folder: rekey verify --evidence file://DIR.
 
 A head that was noted elsewhere, in a comment or a mail, anchors a chain: --anchor ENV/SECRET@SEQ=sha256:HEX.
-Then also a tail that was rewritten as a whole is found.`,
+Then also a tail that was rewritten as a whole is found. --pr N takes the heads from the audit comments of a pull
+request, with the token in GITHUB_TOKEN.`,
 		RunE: func(c *cobra.Command, paths []string) error {
 			anchors, err := parseAnchors(heads)
 			if err != nil {
 				return usageError{err}
 			}
+			var wrong []string
+			if pull.number > 0 {
+				var more []evidence.Anchor
+				if more, wrong, err = pull.anchors(c.Context(), f); err != nil {
+					return err
+				}
+				anchors = append(anchors, more...)
+			}
 			report, err := verify(c, f, paths, anchors)
 			if err != nil {
 				return err
+			}
+			for _, w := range wrong {
+				fmt.Fprintf(c.ErrOrStderr(), "error: %s\n", problem.Plain(w))
 			}
 			if asJSON {
 				err = json.NewEncoder(c.OutOrStdout()).Encode(report)
 			} else {
 				err = terminal.Verify(c.OutOrStdout(), report, style(c))
 			}
-			if err == nil && report.Err() != nil {
+			if err == nil && (report.Err() != nil || len(wrong) > 0) {
 				err = errFound
 			}
 			return err
 		},
 	}
 	c.Flags().StringArrayVar(&heads, "anchor", nil, "a head known from elsewhere: ENV/SECRET@SEQ=sha256:HEX, or a file with one in each line")
+	c.Flags().IntVar(&pull.number, "pr", 0, "hold the journal against the audit comments of this pull request")
+	c.Flags().StringVar(&pull.repository, "repository", "", "OWNER/NAME of the pull request's repository (default: $GITHUB_REPOSITORY)")
+	c.Flags().StringVar(&pull.bot, "bot", "github-actions[bot]", "login that writes the audit comments")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return c
 }
