@@ -82,7 +82,7 @@ func TestDatesComeRightThroughEveryMisfortune(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			torture(t, 40, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
+			torture(t, 16, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
 				r.registry()
 				before(r)
 				return func(gate func()) pass { return r.dates(gate, rotated) }, func(last notice.Tally) {

@@ -61,7 +61,7 @@ func TestIncidentsComeRightThroughEveryMisfortune(t *testing.T) {
 	if diff := cmp.Diff([]string{keyOf("team/old", 1)}, ended.Ends); diff != "" {
 		t.Fatalf("ends (-want +got):\n%s", diff)
 	}
-	torture(t, 60, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
+	torture(t, 40, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
 		r.settle(func() pass { return r.incidents(nil, []incident.Incident{old}) })
 		return func(gate func()) pass { return r.incidents(gate, []incident.Incident{one, two, old}, ended) }, func(last notice.Tally) {
 			state := map[string]string{}

@@ -61,3 +61,6 @@ func (t *Tally) Settle(count *int, err error) error {
 
 // Ours says whether u is the bot with that login. Logins don't distinguish case.
 func Ours(u github.User, bot string) bool { return bot != "" && strings.EqualFold(u.Login, bot) }
+
+// Plain is a body in the form in which two are compared: GitHub may change line ends, and white space around it.
+func Plain(body string) string { return strings.TrimSpace(strings.ReplaceAll(body, "\r\n", "\n")) }

@@ -61,7 +61,7 @@ func (r *rig) ticketIs(t *testing.T, number int, state string, summaries int) {
 }
 
 func TestTicketsComeRightThroughEveryMisfortune(t *testing.T) {
-	torture(t, 60, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
+	torture(t, 24, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
 		var n []int
 		for range 3 {
 			n = append(n, r.OpenIssue("ana-sec", "Rotate", "please"))

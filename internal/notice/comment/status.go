@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
@@ -43,7 +42,7 @@ func (p *Projector) status(ctx context.Context, page Page, create bool, t *notic
 			return len(ours) > 0
 		})
 	}
-	if !same(ours[0].Body, page.Status) {
+	if notice.Plain(ours[0].Body) != notice.Plain(page.Status) {
 		if err := t.Settle(&t.Edited, p.GitHub.EditComment(ctx, ours[0].ID, page.Status)); err != nil {
 			return fmt.Errorf("edit the status comment: %w", err)
 		}
@@ -78,8 +77,3 @@ func (p *Projector) edited(pull int, id int64, body string) {
 		}
 	}
 }
-
-// same says whether GitHub shows what was sent. It may have changed line ends, and white space around a body.
-func same(a, b string) bool { return plain(a) == plain(b) }
-
-func plain(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }

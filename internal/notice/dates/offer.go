@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
@@ -122,7 +121,7 @@ func (w *work) pull(ctx context.Context, sha string, kept bool) error {
 			return nil
 		}
 		x, err := w.GitHub.Issue(ctx, open.Number)
-		if err != nil || x.Title == w.title && plain(x.Body) == plain(w.body) {
+		if err != nil || x.Title == w.title && notice.Plain(x.Body) == notice.Plain(w.body) {
 			return wrap("read the pull request", err)
 		}
 		return wrap("edit the pull request", w.t.Settle(&w.t.Edited, w.GitHub.EditPull(ctx, open.Number, w.title, w.body, "open")))
@@ -193,5 +192,3 @@ func wrap(what string, err error) error {
 	}
 	return fmt.Errorf("registry dates: %s: %w", what, err)
 }
-
-func plain(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }

@@ -47,7 +47,7 @@ func (p *Projector) Write(ctx context.Context, incidents []Incident, successes [
 	failed = append(failed, err)
 	for _, i := range current {
 		key, _ := text.ParseIncident(i.Body)
-		if x, ok := first(all, key); ok && x.State == "open" && !strings.HasSuffix(plain(x.Body), over) {
+		if x, ok := first(all, key); ok && x.State == "open" && !strings.HasSuffix(notice.Plain(x.Body), over) {
 			failed = append(failed, p.update(ctx, i, x, &t))
 		}
 	}
@@ -167,7 +167,7 @@ func (p *Projector) update(ctx context.Context, i Incident, x github.Issue, t *n
 	if x.Title != i.Title {
 		change.Title = &i.Title
 	}
-	if plain(x.Body) != plain(i.Body) {
+	if notice.Plain(x.Body) != notice.Plain(i.Body) {
 		change.Body = &i.Body
 	}
 	labelled := slices.ContainsFunc(x.Labels, func(l string) bool { return strings.EqualFold(l, Label) })
@@ -188,7 +188,7 @@ func (p *Projector) update(ctx context.Context, i Incident, x github.Issue, t *n
 // end closes an issue whose incident is over, or that another pass opened as well.
 func (p *Projector) end(ctx context.Context, all []github.Issue, x github.Issue, ends map[string]Success, t *notice.Tally) error {
 	key, _ := text.ParseIncident(x.Body)
-	if x.State != "open" || strings.HasSuffix(plain(x.Body), over) {
+	if x.State != "open" || strings.HasSuffix(notice.Plain(x.Body), over) {
 		return nil // over, whoever opened it again
 	}
 	if first, _ := first(all, key); first.Number != x.Number {
@@ -239,7 +239,7 @@ func (p *Projector) said(ctx context.Context, issue int) (bool, error) {
 const over = "<!-- rekey:incident-over -->"
 
 func (p *Projector) close(ctx context.Context, x github.Issue, reason string, t *notice.Tally) error {
-	closed, body := "closed", strings.TrimRight(plain(x.Body), "\n")+"\n\n"+over+"\n"
+	closed, body := "closed", strings.TrimRight(notice.Plain(x.Body), "\n")+"\n\n"+over+"\n"
 	change := github.IssueChange{State: &closed, Reason: &reason, Body: &body}
 	if err := t.Settle(&t.Closed, p.GitHub.EditIssue(ctx, x.Number, change)); err != nil {
 		return fmt.Errorf("close incident #%d: %w", x.Number, err)
@@ -267,5 +267,3 @@ func people(all []string) (logins []string) {
 	}
 	return logins
 }
-
-func plain(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
