@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -283,4 +284,26 @@ func TestTheIssuerDescribesItself(t *testing.T) {
 	if _, err := f.hub.VerificationKey("another"); err == nil {
 		t.Error("has a key of any id")
 	}
+}
+
+func TestManyIdentitiesAtOnce(t *testing.T) {
+	f := newFederation(t, github.Options{})
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			environment := []string{"rekey-prod", "rekey-dev"}[i%2]
+			path, bearer := f.hub.IssueToken(github.TokenFor{Run: f.run, Environment: environment})
+			token, err := client.IDToken(ctx, client.TokenOptions{URL: f.at + path, Bearer: bearer, Audience: "sts.amazonaws.com", Clock: f.clock})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &f.url, HTTPClient: &http.Client{}, Retryer: aws.NopRetryer{}})
+			_, err = c.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{RoleArn: aws.String(entryRole), RoleSessionName: aws.String("run-1"), WebIdentityToken: &token})
+			if (err == nil) != (environment == "rekey-prod") {
+				t.Errorf("%s: %v", environment, err)
+			}
+		})
+	}
+	all.Wait()
 }
