@@ -7,9 +7,11 @@
 // never answer a route it doesn't know with anything but 404 (see Service.Unknown), and never be friendlier than
 // GitHub: what a test may do here it may do there. It decides nothing about when workflows run.
 //
-// Known differences: repositories are private unless told otherwise, so that a missing permission always shows;
-// everything is consistent at once; a fork is a branch named owner:branch; teams are no reviewers; a user's own login
-// stands for their address. Sources: GitHub's REST API documentation and its OpenAPI description.
+// Known differences: repositories are private unless told otherwise, so that a missing permission always shows; a
+// token may what AddToken says, whoever's it is; everything is consistent at once; a fork is a branch named
+// owner:branch; teams are no reviewers; a user's own login stands for their address; a merge that git could make in
+// several stretches of one file is refused. A run waits for approval while none of its jobs is at work. Sources:
+// GitHub's REST API documentation and its OpenAPI description.
 package github
 
 import (
