@@ -118,6 +118,23 @@ func TestCommentsComeRightThroughEveryMisfortune(t *testing.T) {
 	}
 }
 
+// What a pull request would do becomes how it stands, in the same comment, and never comes back in its place.
+func TestThePlanBecomesTheStatus(t *testing.T) {
+	r := newRig(t, 1)
+	page := pageOf(r.request(), 1, 30*time.Minute)
+	plan := comment.Page{Pull: page.Pull, Status: text.Plan(text.Preview{Problems: 1, At: r.clock.Now()}, options)}
+	for range 2 {
+		r.settle(func() pass { return r.comments(nil, plan) })
+		if l := r.bodies(page.Pull); len(l) != 1 || l[0] != plan.Status {
+			t.Fatalf("%q", l)
+		}
+	}
+	r.settle(func() pass { return r.comments(nil, page) })
+	exactly(t, r, page)
+	r.settle(func() pass { return r.comments(nil, plan) })
+	exactly(t, r, page)
+}
+
 // A list that doesn't show the first of several comments yet must not shift what goes into the others.
 func TestALongPageIsSplitAlikeWhateverListsShow(t *testing.T) {
 	uneven := text.Options{Repository: repository, Evidence: func(v report.View, _ report.Standing) (string, string) {

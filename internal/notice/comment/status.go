@@ -21,7 +21,7 @@ func (p *Projector) status(ctx context.Context, page Page, create bool, t *notic
 	if page.Status == "" {
 		return nil
 	}
-	records, ok := text.ParseStatus(page.Status)
+	records, ok := shows(page.Status)
 	switch {
 	case !ok:
 		return fmt.Errorf("status comment: %w", errNoMark)
@@ -34,7 +34,7 @@ func (p *Projector) status(ctx context.Context, page Page, create bool, t *notic
 	}
 	ours, newest := p.statuses(all)
 	switch {
-	case len(ours) == 0 && !create, newest > records:
+	case len(ours) == 0 && !create, len(ours) > 0 && newest > records:
 		return nil
 	case len(ours) == 0:
 		return p.create(ctx, page.Pull, page.Status, t, func(all []github.Comment) bool {
@@ -56,10 +56,19 @@ func (p *Projector) status(ctx context.Context, page Page, create bool, t *notic
 	return nil
 }
 
+// shows says how many records a status comment shows. The plan on a pull request that isn't merged yet is one of fewer
+// than none: it becomes the status, and never takes its place.
+func shows(body string) (records int, ok bool) {
+	if text.IsPlan(body) {
+		return -1, true
+	}
+	return text.ParseStatus(body)
+}
+
 // statuses are our status comments among all, and the newest state that one of them shows.
 func (p *Projector) statuses(all []github.Comment) (ours []github.Comment, newest int) {
 	for _, c := range all {
-		if records, ok := text.ParseStatus(c.Body); ok && notice.Ours(c.Author, p.Bot) {
+		if records, ok := shows(c.Body); ok && notice.Ours(c.Author, p.Bot) {
 			if len(ours) == 0 || records > newest {
 				newest = records
 			}
