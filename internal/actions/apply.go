@@ -143,7 +143,7 @@ func (a *answers) approve(ctx context.Context, tasks []app.Task) error {
 }
 
 func (a *answers) one(ctx context.Context, people people, t app.Task, it question.Item) error {
-	asked, err := a.who(ctx, people, t)
+	asked, err := a.who(ctx, people, t, it.For)
 	if err != nil {
 		return err
 	}
@@ -161,8 +161,8 @@ func (a *answers) one(ctx context.Context, people people, t app.Task, it questio
 }
 
 // who asked for t: for what has begun its claim says so.
-func (a *answers) who(ctx context.Context, people people, t app.Task) (policy.Asked, error) {
-	if t.Request != nil {
+func (a *answers) who(ctx context.Context, people people, t app.Task, scope string) (policy.Asked, error) {
+	if t.Request != nil && scope == rotation.ApprovesRotation {
 		asked, err := people.Origin(ctx, t.Request.Path, t.Request.Bytes)
 		var later *policy.Later
 		for errors.As(err, &later) {

@@ -49,11 +49,27 @@ func (j *job) due(ctx context.Context) error {
 	if err := s.again(ctx, tasks); err != nil {
 		return err
 	}
+	s.continues(ctx)
 	s.origins(ctx)
 	if err := s.ask(ctx); err != nil {
 		return err
 	}
-	return errors.Join(s.outputs(), s.project(ctx))
+	return errors.Join(s.outputs(), s.project(ctx), s.unseen())
+}
+
+// unseen is what couldn't be looked at: nothing is known of it, and to say so is all that can be done.
+func (s *survey) unseen() error {
+	n := 0
+	for _, r := range s.results {
+		if r.Err != nil {
+			n++
+			s.fail(fmt.Errorf("%s in %s can't be looked at: %w", r.Task.Secret, r.Status.Plan.Environment, r.Err))
+		}
+	}
+	if n > 0 {
+		return errSaid
+	}
+	return nil
 }
 
 // onDefaultBranch refuses to work from any other: what rotates is what was merged.
@@ -96,7 +112,8 @@ type survey struct {
 	goes     []string // environments in which something goes on without being asked about
 	expired  []int64
 
-	brought   map[string]int       // pull request by request path, where policy refuses what it brought
+	closed    map[string]bool      // environments whose continue environment isn't as it must be: every visit asks
+	brought   map[string]int       // pull request by request path, where who asked isn't known
 	restarted map[string]time.Time // by rotation: a person starts it again by this run
 }
 
@@ -154,7 +171,7 @@ func (s *survey) asks(r app.Result, e *config.Environment) (asks, goes bool) {
 		return true, false
 	case !d.Due():
 		return false, false
-	case begun && (e.ContinueEnvironment != "" || e.Approval != config.ApprovalRequired):
+	case begun && !s.closed[e.Name] && (e.ContinueEnvironment != "" || e.Approval != config.ApprovalRequired):
 		return false, true
 	}
 	return true, false
@@ -263,13 +280,16 @@ func (s *survey) ask(ctx context.Context) error {
 	for i := range environments {
 		e := &environments[i]
 		all[e.Name] = s.candidates(e)
+		if len(all[e.Name]) > 0 {
+			s.items[e.Name] = nil // not asked yet
+		}
 		for _, c := range all[e.Name] {
 			if c.due.After.Before(oldest) {
 				oldest = c.due.After
 			}
 		}
 	}
-	runs, self, err := s.runs(ctx, oldest)
+	runs, self, err := s.runs(ctx, oldest, len(s.items) > 0)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/policy"
 	"github.com/rastup/rekey/internal/policy/lookup"
+	"github.com/rastup/rekey/internal/request"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -26,23 +28,80 @@ func (j *job) people() *lookup.Lookup {
 }
 
 // origins finds out who asked for what hasn't begun. What is refused is shown as that, and nobody is asked about it.
+// On a schedule only what is to be asked about now, or never will be, is looked up: the others haven't changed, and each
+// costs calls that GitHub counts.
 func (s *survey) origins(ctx context.Context) {
 	people := s.people()
-	s.asked, s.refused = map[string]policy.Asked{}, map[string]error{}
+	s.asked, s.refused, s.brought = map[string]policy.Asked{}, map[string]error{}, map[string]int{}
+	scheduled := s.Getenv("GITHUB_EVENT_NAME") == "schedule"
 	for i := range s.results {
 		r := &s.results[i]
 		q := r.Task.Request
-		if q == nil || len(r.Status.Records) > 0 || r.Status.Decision.State.Over() || r.Err != nil {
+		if q == nil || len(r.Status.Records) > 0 || r.Err != nil {
 			continue
 		}
-		if _, known := s.asked[q.Path]; known || s.refused[q.Path] != nil {
+		_, known := s.asked[q.Path]
+		if known = known || s.refused[q.Path] != nil || s.brought[q.Path] > 0; known {
 			continue
 		}
-		if asked, err := people.Origin(ctx, q.Path, q.Bytes); err != nil {
-			s.refused[q.Path] = err
-			s.warn(fmt.Sprintf("%s: %v", q.Path, err))
-		} else {
+		if r.Status.Decision.State.Over() {
+			s.bring(ctx, q)
+			continue
+		}
+		if e, ok := s.app.Inputs.Config.Environment(r.Status.Plan.Environment); ok && scheduled {
+			if asks, _ := s.asks(*r, e); !asks {
+				continue
+			}
+		}
+		asked, err := people.Origin(ctx, q.Path, q.Bytes)
+		if err == nil {
 			s.asked[q.Path] = asked
+			continue
+		}
+		s.refused[q.Path] = err
+		s.fail(fmt.Errorf("nobody is asked: %w", err))
+		s.bring(ctx, q)
+	}
+}
+
+// bring finds the pull request on whose page people look for what became of q, whatever policy thinks of it.
+func (s *survey) bring(ctx context.Context, q *request.Request) {
+	commits, err := s.hub.CommitsOf(ctx, q.Path, s.app.Commit)
+	if err == nil && len(commits) > 0 {
+		var pulls []github.Pull
+		pulls, err = s.hub.PullsOf(ctx, commits[0].SHA)
+		for _, p := range pulls {
+			if p.Merged {
+				s.brought[q.Path] = p.Number
+				return
+			}
+		}
+	}
+	if err != nil {
+		s.warn(fmt.Sprintf("%s: which pull request brought it: %v", q.Path, err))
+	}
+}
+
+// continues looks whether the environments in which something goes on without being asked about are as they must be.
+func (s *survey) continues(ctx context.Context) {
+	s.closed = map[string]bool{}
+	people := s.people()
+	for i := range s.results {
+		r := s.results[i]
+		e, ok := s.app.Inputs.Config.Environment(r.Status.Plan.Environment)
+		if !ok || e.ContinueEnvironment == "" || s.closed[e.Name] {
+			continue
+		}
+		if _, goes := s.asks(r, e); !goes {
+			continue
+		}
+		warnings, err := people.Continues(ctx, e.ContinueEnvironment)
+		for _, w := range warnings {
+			s.warn(w)
+		}
+		if err != nil {
+			s.closed[e.Name] = true
+			s.fail(fmt.Errorf("%s asks at every visit: %w", e.Name, err))
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rastup/rekey/internal/notice/ticket"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
+	"github.com/rastup/rekey/internal/report/markdown"
 )
 
 // settled is how long after its last record a rotation that is over is still looked after: by then everything has been
@@ -34,7 +35,10 @@ func (j *job) texts() comment.Options {
 // project brings what people see up to date: comments, incidents, tickets.
 func (s *survey) project(ctx context.Context) error {
 	shown := s.app.Shown(s.results)
-	shown = slices.DeleteFunc(shown, func(v app.Shown) bool { return v.View.Over() && v.Last().Before(s.Clock.Now().Add(-settled)) })
+	shown = slices.DeleteFunc(shown, func(v app.Shown) bool {
+		return v.View.Over() && !v.Last().IsZero() && v.Last().Before(s.Clock.Now().Add(-settled))
+	})
+	s.summary(shown)
 	bot := cmp.Or(s.input("bot"), "github-actions[bot]")
 	var all notice.Tally
 	add := func(t notice.Tally, err error) error {
@@ -60,6 +64,24 @@ func (s *survey) project(ctx context.Context) error {
 	}
 	s.gha.Infof("%d written, %d edited, %d deleted, %d closed", all.Created, all.Edited, all.Deleted, all.Closed)
 	return err
+}
+
+// summary is what an approver looks at: what this run asks, and how everything stands.
+func (s *survey) summary(shown []app.Shown) {
+	var b strings.Builder
+	for _, e := range s.app.Inputs.Config.Environments {
+		for _, it := range s.items[e.Name] {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", markdown.Text(e.Name), markdown.Text(it.Secret), markdown.Text(it.Rotation), it.For)
+		}
+	}
+	if b.Len() > 0 {
+		s.gha.AddStepSummary("### This run asks about\n\n| environment | secret | rotation | for |\n|---|---|---|---|\n" + b.String())
+	}
+	var views []report.View
+	for _, v := range shown {
+		views = append(views, v.View)
+	}
+	s.gha.AddStepSummary(comment.Status(views, s.texts()))
 }
 
 // pages are the pull requests that what is shown came by, each with all of its rotations.

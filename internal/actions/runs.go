@@ -32,18 +32,22 @@ func (j *job) runID() (int64, error) {
 	return id, nil
 }
 
-// runs are all that may be asking about what became due at oldest or later, this one among them.
-func (s *survey) runs(ctx context.Context, oldest time.Time) (runs []question.Run, self question.Asker, err error) {
+// runs are all that may be asking about what became due at oldest or later, this one among them; where nothing is to
+// be asked, only those that wait for an answer.
+func (s *survey) runs(ctx context.Context, oldest time.Time, asks bool) (runs []question.Run, self question.Asker, err error) {
 	now := s.Clock.Now()
 	id, err := s.runID()
 	if err != nil {
 		return nil, self, err
 	}
-	list, err := s.hub.Runs(ctx, workflow, "", now.Add(-question.Expiry))
-	if err != nil {
+	statuses := []string{"waiting", "in_progress", "failure", "cancelled"} // older ones that still count
+	var list []github.Run
+	if !asks {
+		statuses = statuses[:1]
+	} else if list, err = s.hub.Runs(ctx, workflow, "", now.Add(-question.Expiry)); err != nil {
 		return nil, self, err
 	}
-	for _, status := range []string{"waiting", "in_progress", "failure", "cancelled"} { // older ones that still count
+	for _, status := range statuses {
 		since := now.AddDate(0, 0, -35) // no run is older
 		if status == "failure" || status == "cancelled" {
 			if since = oldest; since.After(now.Add(-question.Expiry)) {
@@ -72,7 +76,9 @@ func (s *survey) runs(ctx context.Context, oldest time.Time) (runs []question.Ru
 	if err := g.Wait(); err != nil {
 		return nil, self, err
 	}
-	self, err = s.self(id, list, runs)
+	if asks {
+		self, err = s.self(id, list, runs)
+	}
 	return runs, self, err
 }
 

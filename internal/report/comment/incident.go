@@ -38,7 +38,7 @@ func Incident(v report.View, environment, pull string, o Options) (title, body s
 	d.add(3, details("Steps", "| | "+name(s.Name)+" |\n|---|:-:|\n"+steps(v, s)))
 	d.add(2, "Evidence: "+orElse(join(o.evidence(v, s), report.Count(s.Records, "record"), head(s.Head)), "none"))
 	d.add(2, about(v, o))
-	d.add(0, "<sub>This issue is closed by itself when the environment is safe again. Closing it by hand changes nothing in the rotation.</sub>")
+	d.add(0, "<sub>This issue is closed by itself when this secret has rotated here after all. Closing it by hand changes nothing in the rotation.</sub>")
 	return markdown.Title(fmt.Sprintf("Rotation of %s in %s: %s", v.Secret, s.Name, s.Short), 200), d.within(Most), true
 }
 
