@@ -20,6 +20,7 @@ quick: ## the tests that need nothing but Go, under two minutes
 
 test: ## everything: lint, demo, all tests with the race detector and real components, every case of the long suites
 	.ci/install
+	.ci/openapi
 	$(MAKE) --no-print-directory lint
 	out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; $(MAKE) --no-print-directory demo DEMO="$$out/demo"
 	$(MAKE) --no-print-directory race
