@@ -11,7 +11,7 @@ const (
 	words   = "./internal/rotation"
 	pure    = "./internal/calendar ./internal/policy ./internal/question ./internal/secret/spec"
 	inputs  = "./internal/problem ./internal/registry ./internal/request ./internal/config ./internal/inputs ./internal/schema ./internal/workflows"
-	spine   = "./internal/plan ./internal/apply ./internal/evidence"
+	spine   = "./internal/plan ./internal/apply ./internal/evidence ./internal/fence"
 	stores  = "./internal/evidence/*"
 	cover   = "./internal/redact ./internal/child"
 	checks  = "./internal/check/..."
