@@ -40,6 +40,15 @@ func job(s workflow.Step) string { return fmt.Sprintf("%d/%d/%s", s.Run, s.Attem
 func (t *Town) checkout(s workflow.Step) error {
 	ref := strings.TrimPrefix(cmp.Or(s.With["ref"], s.Env["GITHUB_SHA"]), "refs/heads/")
 	sha := cmp.Or(t.GitHub.Head(ref), ref)
+	t.mu.Lock()
+	dir, known := t.trees[sha] // nobody writes into one
+	if known {
+		t.alive[job(s)] = dir
+	}
+	t.mu.Unlock()
+	if known {
+		return nil
+	}
 	dir, err := t.folder("checkout")
 	if err != nil {
 		return err
@@ -57,7 +66,7 @@ func (t *Town) checkout(s workflow.Step) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.alive[job(s)] = dir
+	t.alive[job(s)], t.trees[sha] = dir, dir
 	return nil
 }
 
@@ -84,7 +93,7 @@ func (t *Town) rekey(ctx context.Context, s workflow.Step) (map[string]string, e
 	}
 	var out bytes.Buffer
 	p := actions.Process{Getenv: func(k string) string { return env[k] }, Lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
-		Clock: frozen{t.Clock}, Root: root, Nonce: nonce, Out: &out, Cloud: cloud.Options{Endpoint: t.cloudURL}}
+		Clock: frozen{t.Clock}, Root: root, Nonce: nonce, Out: &out, Cloud: cloud.Options{Endpoint: t.cloudURL}, Checks: t.checks()}
 	if t.o.Transport != nil {
 		p.Cloud.Transport, p.Transport = t.o.Transport(s)
 	}

@@ -47,6 +47,8 @@ type Options struct {
 	// Transports of a step's calls to AWS and to GitHub; nil: Go's own.
 	Transport func(s workflow.Step) (aws, hub http.RoundTripper)
 	GitHub    github.Options // Repository is set
+	// KeepApprovals: see workflow.Options.
+	KeepApprovals bool
 }
 
 // A Town lives until its context ends.
@@ -69,7 +71,7 @@ type Town struct {
 
 // New builds a town: services on loopback, the repository's first commit, people, protected environments.
 func New(ctx context.Context, o Options) (*Town, error) {
-	t := &Town{o: o, Clock: sandbox.NewClock(o.Start.AddDate(0, 0, -97)), alive: map[string]string{}}
+	t := &Town{o: o, Clock: sandbox.NewClock(o.Start.AddDate(0, 0, -97)), alive: map[string]string{}, trees: map[string]string{}}
 	t.AWS = sandbox.New(t.Clock)
 	var err error
 	if t.Scenario, err = sandbox.Seed(t.AWS); err != nil {
@@ -100,7 +102,7 @@ func New(ctx context.Context, o Options) (*Town, error) {
 		do = o.Wrap(t.do)
 	}
 	t.Engine = workflow.New(workflow.On(t.GitHub, t.hubURL), do, workflow.Options{Clock: t.Clock, Repository: Repository,
-		Server: "https://github.com", API: t.hubURL, Pick: o.Pick, DefaultPermissions: map[string]string{}})
+		Server: "https://github.com", API: t.hubURL, Pick: o.Pick, KeepApprovals: o.KeepApprovals, DefaultPermissions: map[string]string{}})
 	return t, t.workflows()
 }
 

@@ -1,0 +1,49 @@
+package histories
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// TestHistories plays a few, with REKEY_FULL=1 a thousand, with REKEY_SEED=n that one, and tells it.
+func TestHistories(t *testing.T) {
+	first, n := uint64(1), uint64(12)
+	if os.Getenv("REKEY_FULL") != "" {
+		n = 1000
+	}
+	if s := os.Getenv("REKEY_SEEDS"); s != "" {
+		from, to, _ := strings.Cut(s, "-")
+		first, _ = strconv.ParseUint(from, 10, 64)
+		last, _ := strconv.ParseUint(to, 10, 64)
+		n = last - first + 1
+	}
+	if s, err := strconv.ParseUint(os.Getenv("REKEY_SEED"), 10, 64); err == nil {
+		h := play(t, s)
+		t.Logf("%s", strings.Join(h.story, "\n"))
+		for _, b := range h.broken {
+			t.Errorf("seed %d: %s", s, b)
+		}
+		return
+	}
+	var next, played atomic.Uint64
+	next.Store(first)
+	var g sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() {
+			for s := next.Add(1) - 1; s < first+n; s = next.Add(1) - 1 {
+				h := play(t, s)
+				played.Add(1)
+				if len(h.broken) > 0 {
+					t.Errorf("seed %d: %s\n(REKEY_SEED=%[1]d tells it)", s, strings.Join(h.broken, "\n  "))
+				}
+			}
+		})
+	}
+	g.Wait()
+	t.Logf("%d histories", played.Load())
+}
