@@ -150,10 +150,11 @@ func same(a, b app.Result) bool {
 	return a.Task.Rotation == b.Task.Rotation && a.Status.Plan.Chain == b.Status.Plan.Chain
 }
 
-// soon is how r stands, or will within a job's patience.
+// soon is how r stands, or will within a job's patience. What waits for the environment before it as well is nobody's
+// to answer, whatever opens in the meantime.
 func (s *survey) soon(r app.Result) plan.Decision {
 	d := r.Status.Decision
-	if now := s.Clock.Now(); d.State == plan.Deferred && !d.Until.After(now.Add(patience)) {
+	if now := s.Clock.Now(); d.State == plan.Deferred && r.Status.Waits == "" && !d.Until.After(now.Add(patience)) {
 		return plan.Next(&r.Status.Plan, r.Status.Records, d.Until)
 	}
 	return d

@@ -222,3 +222,19 @@ func TestAProgramRemembersIncidentsThatListsDontShowYet(t *testing.T) {
 		t.Errorf("changing calls: %q", l)
 	}
 }
+
+// The journal opens a chain at its latest attempt: the incidents of those before it are ended nevertheless.
+func TestASuccessEndsTheIncidentsOfAttemptsThatWerentRead(t *testing.T) {
+	p := reporttest.NewPlayer(reporttest.Plans(reporttest.Secret, nil)[0], reporttest.Monday)
+	p.Play(reporttest.Monday.Add(time.Hour))
+	e := p.Environment(p.Now, "")
+	e.Records[0].Attempt = 3
+	var want []string
+	for attempt := 1; attempt < 3; attempt++ {
+		want = append(want, text.IncidentKey(report.View{Secret: e.Records[0].Secret, Rotation: e.Records[0].Rotation},
+			report.Standing{Name: e.Records[0].Environment, Attempt: attempt}))
+	}
+	if got := incident.Ends(e, e.Records); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -77,14 +77,25 @@ func Judge(e report.Environment, s report.Standing) (incident, success bool) {
 }
 
 // Ends are the keys of the incidents that a success of e ends: those of all attempts before it in its chain, and its
-// own once it is finished; until then it may get stuck. chain are records of the whole chain, in any order.
+// own once it is finished; until then it may get stuck. chain are records of the chain, in any order; former attempts
+// of e's own rotation needn't be among them.
 func Ends(e report.Environment, chain []rotation.Record) (keys []string) {
+	if len(e.Records) == 0 {
+		return nil
+	}
+	own := e.Records[0]
+	add := func(r rotation.Record, attempt int) {
+		keys = append(keys, text.IncidentKey(report.View{Secret: r.Secret, Rotation: r.Rotation}, report.Standing{Name: r.Environment, Attempt: attempt}))
+	}
+	for attempt := 1; attempt < own.Attempt; attempt++ {
+		add(own, attempt)
+	}
 	for _, r := range chain {
-		own := len(e.Records) > 0 && r.Seq == e.Records[0].Seq
-		if r.Claim == nil || len(e.Records) == 0 || r.Seq > e.Records[0].Seq || own && e.Decision.State != plan.Finished {
-			continue
+		switch {
+		case r.Claim == nil || r.Seq > own.Seq || r.Rotation == own.Rotation && r.Attempt < own.Attempt:
+		case r.Seq < own.Seq || e.Decision.State == plan.Finished:
+			add(r, r.Attempt)
 		}
-		keys = append(keys, text.IncidentKey(report.View{Secret: r.Secret, Rotation: r.Rotation}, report.Standing{Name: r.Environment, Attempt: r.Attempt}))
 	}
 	return keys
 }
