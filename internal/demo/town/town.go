@@ -67,6 +67,7 @@ type Town struct {
 	failed error
 	steps  int
 	alive  map[string]string // checkouts by job
+	trees  map[string]string // ... by commit
 }
 
 // New builds a town: services on loopback, the repository's first commit, people, protected environments.
