@@ -114,7 +114,7 @@ type survey struct {
 
 	closed    map[string]bool      // environments whose continue environment isn't as it must be: every visit asks
 	brought   map[string]int       // pull request by request path, where who asked isn't known
-	restarted map[string]time.Time // by rotation: a person starts it again by this run
+	restarted map[string]time.Time // by attemptOf: a person starts it by this run
 }
 
 // again looks at what a person wants started again as the attempt it would be.
@@ -139,11 +139,17 @@ func (s *survey) again(ctx context.Context, tasks []app.Task) error {
 	fresh, err := s.app.Look(ctx, tasks, true)
 	for _, r := range fresh {
 		i := slices.IndexFunc(s.results, func(o app.Result) bool { return same(o, r) })
-		if i >= 0 && len(r.Status.Records) == 0 && r.Err == nil {
-			s.results[i], s.restarted[r.Task.Rotation] = r, question.Latest(run.CreatedAt, run.StartedAt)
+		// What hasn't begun yet is asked about as ever: to start it again changes nothing.
+		if i >= 0 && len(s.results[i].Status.Records) > 0 && len(r.Status.Records) == 0 && r.Err == nil {
+			s.results[i], s.restarted[attemptOf(r)] = r, question.Latest(run.CreatedAt, run.StartedAt)
 		}
 	}
 	return err
+}
+
+func attemptOf(r app.Result) string {
+	p := r.Status.Plan
+	return fmt.Sprintf("%s %s %d", r.Task.Rotation, p.Path(), p.Attempt)
 }
 
 func same(a, b app.Result) bool {
@@ -260,7 +266,7 @@ func (s *survey) happened(r app.Result) (times []time.Time) {
 			}
 		}
 	}
-	return append(times, s.restarted[r.Task.Rotation])
+	return append(times, s.restarted[attemptOf(r)])
 }
 
 // recorded is when a step was done; zero: it isn't.
