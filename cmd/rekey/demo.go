@@ -10,7 +10,7 @@ import (
 )
 
 func newDemo() *cobra.Command {
-	o := demo.Options{Program: programVersion()}
+	o := demo.Options{}
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "The life of one secret, in a sandbox on this machine",

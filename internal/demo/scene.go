@@ -3,151 +3,127 @@ package demo
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
-	"github.com/rastup/rekey/internal/app"
-	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/demo/town"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
-	"github.com/rastup/rekey/internal/sandbox"
-	consumer "github.com/rastup/rekey/internal/sandbox/app"
+	"github.com/rastup/rekey/internal/sandbox/workflow"
 )
 
 //go:embed repository
 var repository embed.FS
 
-// A scene is the world of the story: services, an application that uses the secret, a repository and a clock.
+// files of the repository, where people would have them.
+var files = map[string]string{"rekey.yml": ".github/rekey.yml", "registry.md": "ops/config/registry.md"}
+
+// A scene is the town of the story, and what is seen of it: records as they reach the journal, jobs as they end.
 type scene struct {
-	world    *sandbox.World
-	scenario sandbox.Scenario
-	consumer *consumer.App
-	clock    *sandbox.Clock
-	endpoint string
-	root     string // the repository
-	program  string
-	runs     int
-	progress func(*rotation.Plan, rotation.Record)
-	first    map[string]string // version that was live before, by environment
+	*town.Town
+	out    string
+	work   string            // checkouts, while the story lasts
+	first  map[string]string // version that was live before, by environment
+	record func(rotation.Record)
+	ended  func(s workflow.Step, text string, err error)
 
-	validated    map[string]bool
-	anyValidated bool
-	rolledBack   bool
+	mu   sync.Mutex
+	seen map[string]bool // records of the journal
 }
 
-func newScene(ctx context.Context, o Options) (*scene, error) {
-	s := &scene{clock: sandbox.NewClock(start.AddDate(0, 0, -97)), root: filepath.Join(o.Out, "repository"), program: o.Program,
-		first: map[string]string{}, validated: map[string]bool{}}
-	s.world = sandbox.New(s.clock)
-	var err error
-	if s.scenario, err = sandbox.Seed(s.world); err != nil {
-		return nil, err
-	}
-	s.clock.Move(start.Sub(s.clock.Now()))
-	for _, env := range s.scenario.Environments {
-		s.first[env] = s.current(env)
-	}
-	server, err := sandbox.Serve(ctx, s.world, "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s.endpoint = server.URL()
-	// The application reads its secret anew for each request: a cache would be adoption, another story.
-	s.consumer = consumer.New(s.world, s.scenario.Secrets, 0)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	site := &http.Server{Handler: s.consumer.Handler(), ReadHeaderTimeout: time.Minute}
-	context.AfterFunc(ctx, func() { _ = site.Close() })
-	go func() { _ = site.Serve(listener) }() // until ctx ends
-	return s, s.write("http://" + listener.Addr().String())
-}
-
-// write makes the repository people would have.
-func (s *scene) write(endpoint string) error {
-	for from, to := range map[string]string{"rekey.yml": ".github/rekey.yml", "registry.md": "ops/config/registry.md", "request.yaml": requestAt} {
+func newScene(ctx context.Context, out string) (*scene, error) {
+	s := &scene{out: out, work: filepath.Join(out, "work"), first: map[string]string{}, seen: map[string]bool{},
+		record: func(rotation.Record) {}, ended: func(workflow.Step, string, error) {}}
+	tree := map[string]string{}
+	for from, to := range files {
 		b, err := repository.ReadFile("repository/" + from)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		path := filepath.Join(s.root, filepath.FromSlash(to))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(b), "ENDPOINT", endpoint)), 0o644); err != nil {
-			return err
-		}
+		tree[to] = string(b)
 	}
-	return nil
-}
-
-// process is a new process: it knows nothing of the one before.
-func (s *scene) process() *app.App {
-	s.runs++
-	return app.New(app.World{
-		Root: s.root, Config: ".github/rekey.yml", Actor: operator, Program: s.program, Clock: frozen{s.clock},
-		Self:     rotation.Runner{ID: fmt.Sprintf("demo run %d", s.runs), Nonce: fmt.Sprint(s.runs)},
-		Lookup:   func(string) (string, bool) { return "", false },
-		Cloud:    cloud.Options{Endpoint: s.endpoint, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")},
-		Progress: func(p *rotation.Plan, r rotation.Record) { s.progress(p, r) },
-	})
-}
-
-// frozen is a clock that moves by sleeping only, also while a step is under way.
-type frozen struct{ *sandbox.Clock }
-
-func (frozen) After(time.Duration) <-chan time.Time { return nil }
-
-func (s *scene) now() time.Time { return s.clock.Now() }
-
-func (s *scene) init(ctx context.Context) error {
-	a := s.process()
-	if found := a.Load(); found.Len() > 0 {
-		return fmt.Errorf("the demo's own files: %s", found)
+	var err error
+	s.Town, err = town.New(ctx, town.Options{Root: s.work, Start: start, Files: tree, Wrap: s.paced,
+		Log:       func(step workflow.Step, text string, err error) { s.ended(step, text, err) },
+		Transport: func(workflow.Step) (aws, hub http.RoundTripper) { return watched{s}, nil }})
+	if err != nil {
+		return nil, err
 	}
-	_, err := a.Init(ctx)
-	return err
+	for _, env := range s.Scenario.Environments {
+		s.first[env] = s.current(env)
+	}
+	return s, s.Init(ctx)
 }
 
-// apply is `rekey apply --environment ENV`.
-func (s *scene) apply(ctx context.Context, env string) (plan.Decision, error) {
-	a := s.process()
-	if found := a.Load(); found.Len() > 0 {
-		return plan.Decision{}, fmt.Errorf("the demo's own files: %s", found)
+// paced lets time pass while a job's steps are done, as on a runner.
+func (s *scene) paced(do workflow.Do) workflow.Do {
+	return func(ctx context.Context, step workflow.Step) (map[string]string, error) {
+		s.Clock.Move(20 * time.Second)
+		return do(ctx, step)
+	}
+}
+
+// watched tells of every record once S3 has it, before the program goes on.
+type watched struct{ *scene }
+
+func (w watched) RoundTrip(r *http.Request) (*http.Response, error) {
+	a, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/journal/") {
+		w.look()
+	}
+	return a, err
+}
+
+func (s *scene) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.AWS.S3.Versions(s.Scenario.Bucket, "journal/") {
+		var r rotation.Record
+		if s.seen[v.Key] || v.Marker || json.Unmarshal(v.Body, &r) != nil || r.Seq == 0 {
+			continue
+		}
+		s.seen[v.Key] = true
+		s.record(r)
+	}
+}
+
+func (s *scene) now() time.Time { return s.Clock.Now() }
+
+// standings are what `rekey status` tells a person, by environment.
+func (s *scene) standings(ctx context.Context) (map[string]plan.Decision, error) {
+	a, err := s.Hand("li-pay")
+	if err != nil {
+		return nil, err
 	}
 	tasks, err := a.Tasks(ctx)
 	if err != nil {
-		return plan.Decision{}, err
+		return nil, err
 	}
-	results, err := a.Apply(ctx, tasks, app.Options{ByHand: true, Environment: env})
-	if err != nil || len(results) == 0 {
-		return plan.Decision{State: plan.Finished}, err
+	results, err := a.Look(ctx, tasks, false)
+	all := map[string]plan.Decision{}
+	for _, r := range results {
+		err = errors.Join(err, r.Err)
+		all[r.Status.Plan.Environment] = r.Status.Decision
 	}
-	r := results[0]
-	s.validated[env] = r.Status.Validated(s.now())
-	s.anyValidated = s.anyValidated || s.validated[env]
-	s.rolledBack = s.rolledBack || r.Status.Decision.State == plan.RolledBack
-	return r.Status.Decision, r.Err
+	return all, err
 }
 
 func (s *scene) current(env string) string {
-	return s.world.Secret(s.scenario.Secrets[env]).Labels["AWSCURRENT"]
+	return s.AWS.Secret(s.Scenario.Secrets[env]).Labels["AWSCURRENT"]
 }
 
 // reality is what the services say, whatever the journal does.
 func (s *scene) reality(env string) string {
-	secret := s.world.Secret(s.scenario.Secrets[env])
+	secret := s.AWS.Secret(s.Scenario.Secrets[env])
 	live := "the old password is live"
 	if s.current(env) != s.first[env] {
 		live = "a new password is live"
@@ -177,37 +153,55 @@ func or(s, otherwise string) string {
 	return s
 }
 
-// export copies every object's oldest version out of the bucket, and says whether the rotation is closed.
-func (s *scene) export(dir string) (closed bool, err error) {
-	for _, v := range slices.Backward(s.world.S3.Versions(s.scenario.Bucket, "")) { // oldest first
+// export copies every object's oldest version out of the bucket, and the repository as it is in the end.
+func (s *scene) export() error {
+	for _, v := range slices.Backward(s.AWS.S3.Versions(s.Scenario.Bucket, "")) { // oldest first
 		if v.Marker {
 			continue
 		}
-		path := filepath.Join(dir, filepath.FromSlash(v.Key))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return false, err
-		}
-		if err := os.WriteFile(path, v.Body, 0o444); err != nil {
-			return false, err
-		}
-		closed = closed || strings.HasSuffix(v.Key, "/close.json")
-	}
-	return closed, nil
-}
-
-// clear makes dir, in place of what a former demo left there. It takes nothing else away.
-func clear(dir string) error {
-	for _, own := range []string{"evidence", "repository", "transcript.txt"} {
-		if err := os.RemoveAll(filepath.Join(dir, own)); err != nil {
+		if err := s.leave(filepath.Join("evidence", filepath.FromSlash(v.Key)), v.Body, 0o444); err != nil {
 			return err
 		}
 	}
+	for path, text := range s.GitHub.Files("main") {
+		if err := s.leave(filepath.Join("repository", filepath.FromSlash(path)), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave writes a file into the folder that is left behind.
+func (s *scene) leave(name string, text []byte, mode fs.FileMode) error {
+	path := filepath.Join(s.out, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, mode)
+}
+
+// own is what a demo leaves behind; pages are named by number.
+var own = []string{"evidence", "repository", "runs", "work", "transcript.txt", "pull-request-*.md", "pull-request-*.html", "issue-*.md"}
+
+// clear makes dir, in place of what a former demo left there. It takes nothing else away.
+func clear(dir string) error {
 	rest, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if len(rest) > 0 {
-		return fmt.Errorf("%s holds other things, such as %s: choose another folder with --out", dir, rest[0].Name())
+	ours := func(e fs.DirEntry) bool {
+		return slices.ContainsFunc(own, func(pattern string) bool { ok, _ := filepath.Match(pattern, e.Name()); return ok })
+	}
+	known := slices.ContainsFunc(rest, func(e fs.DirEntry) bool { return e.Name() == "transcript.txt" })
+	for _, e := range rest {
+		if !known || !ours(e) {
+			return fmt.Errorf("%s holds other things, such as %s: choose another folder with --out", dir, e.Name())
+		}
+	}
+	for _, e := range rest {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
 	}
 	return os.MkdirAll(dir, 0o755)
 }

@@ -20,29 +20,44 @@ type trouble struct {
 
 // An act is one thing that happens once its cue, a record, is seen.
 type act struct {
-	step    string           // of the cue; "" is before anything
-	outcome rotation.Outcome //
-	do      func(s *scene, env string)
-	mend    func(s *scene, env string) string // before the next run; nil: nothing needs to
-	happend bool
+	step     string           // of the cue; "" is before anything
+	outcome  rotation.Outcome //
+	do       func(s *scene, env string)
+	mend     func(s *scene, env string) string // what people do about it, and say
+	happened bool
+	mended   bool
 }
 
 var (
-	refused = act{step: "promote", outcome: rotation.Done, do: func(s *scene, env string) {
-		s.consumer.Accept(env, s.first[env]) // as when nobody told the database the new password
-	}}
+	refused = act{step: "promote", outcome: rotation.Done,
+		do: func(s *scene, env string) { s.App.Accept(env, s.first[env]) }, // as when nobody told the database the new password
+		mend: func(s *scene, env string) string {
+			s.App.AcceptAll(env)
+			return "the database follows its secret again: its trigger was switched off"
+		}}
+	broken = act{
+		do: func(s *scene, env string) { s.App.Break(env, 503) },
+		mend: func(s *scene, env string) string {
+			s.App.Break(env, 0)
+			return "the application was restarted, and is healthy"
+		}}
 	pinned = "PINNED-BY-BATCH"
 )
+
+// label moves a staging label, as a person does in the console; both are there.
+func label(s *scene, env, name, version string) {
+	_ = s.AWS.SecretsManager.MoveByHand(sandbox.Home, s.Scenario.Secrets[env], name, version, s.now())
+}
 
 // deny refuses the next calls of one operation, as many as leave together, as a changed permission does.
 func deny(operation string, calls int, step string, outcome rotation.Outcome) act {
 	return act{step: step, outcome: outcome, do: func(s *scene, env string) {
 		left := calls
 		var mu sync.Mutex
-		s.world.Fail(func(c sandbox.Call) error {
+		s.AWS.Fail(func(c sandbox.Call) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if c.Operation != operation || !strings.Contains(c.Target, s.scenario.Secrets[env]) || left == 0 {
+			if c.Operation != operation || !strings.Contains(c.Target, s.Scenario.Secrets[env]) || left == 0 {
 				return nil
 			}
 			left--
@@ -50,32 +65,38 @@ func deny(operation string, calls int, step string, outcome rotation.Outcome) ac
 				"User: %s is not authorized to perform: secretsmanager:%s on resource: %s because no identity-based policy allows the secretsmanager:%s action",
 				c.Principal, operation, c.Target, operation)}
 		})
-	}, mend: func(*scene, string) string { return "the permission is back" }}
+	}, mend: func(_ *scene, env string) string {
+		return "role rekey-" + env + " may secretsmanager:" + operation + " again"
+	}}
+}
+
+func (a act) at(step string, outcome rotation.Outcome) act {
+	a.step, a.outcome = step, outcome
+	return a
 }
 
 // troubles by step. Those of the way back need something to go back for.
 var troubles = map[string][]act{
-	"preflight": {{do: func(s *scene, env string) {
-		_, _ = s.world.PutByHand(s.scenario.Secrets[env], `{"password":"a colleague's"}`, "AWSPENDING") // it is there
-	}}},
-	"baseline": {{do: func(s *scene, env string) { s.consumer.Break(env, 503) }}},
-	"create":   {deny("PutSecretValue", 1, "preflight", rotation.Done)},
-	"test":     {deny("GetSecretValue", 2, "create", rotation.Done)},
-	"promote":  {deny("UpdateSecretVersionStage", 1, "test", rotation.Done)},
-	"validate": {refused},
-	"restore":  {refused, deny("UpdateSecretVersionStage", 1, "validate/health", rotation.Failed)},
-	"after-restore": {refused, {step: "restore", outcome: rotation.Done,
-		do:   func(s *scene, env string) { s.consumer.Break(env, 503) },
-		mend: func(s *scene, env string) string { s.consumer.Break(env, 0); return "somebody mended the application" }}},
-	"discard": {refused, deny("UpdateSecretVersionStage", 1, "after-restore/health", rotation.Done)},
-	"decommission": {{step: "validate/health", outcome: rotation.Done,
+	"preflight": {{
 		do: func(s *scene, env string) {
-			name := s.scenario.Secrets[env]
-			_ = s.world.SecretsManager.MoveByHand(sandbox.Home, name, pinned, s.first[env], s.now()) // both are there
+			_, _ = s.AWS.PutByHand(s.Scenario.Secrets[env], `{"password":"a colleague's"}`, "AWSPENDING") // it is there
 		},
 		mend: func(s *scene, env string) string {
-			name := s.scenario.Secrets[env]
-			_ = s.world.SecretsManager.MoveByHand(sandbox.Home, name, pinned, "", s.now()) // it is there
+			label(s, env, "AWSPENDING", "")
+			return "it was a colleague's trial: they removed label AWSPENDING"
+		}}},
+	"baseline":      {broken},
+	"create":        {deny("PutSecretValue", 1, "preflight", rotation.Done)},
+	"test":          {deny("GetSecretValue", 2, "create", rotation.Done)},
+	"promote":       {deny("UpdateSecretVersionStage", 1, "test", rotation.Done)},
+	"validate":      {refused},
+	"restore":       {refused, deny("UpdateSecretVersionStage", 1, "validate/health", rotation.Failed)},
+	"after-restore": {refused, broken.at("restore", rotation.Done)},
+	"discard":       {refused, deny("UpdateSecretVersionStage", 1, "after-restore/health", rotation.Done)},
+	"decommission": {{step: "validate/health", outcome: rotation.Done,
+		do: func(s *scene, env string) { label(s, env, pinned, s.first[env]) },
+		mend: func(s *scene, env string) string {
+			label(s, env, pinned, "")
 			return "the batch job's owner removed label " + pinned
 		}}},
 }
@@ -90,9 +111,10 @@ func (b *BadFail) Error() string {
 	return fmt.Sprintf("--fail %q: STEP@ENV is wanted; steps are %s, environments dev, stage and prod", b.Fail, strings.Join(Steps(), ", "))
 }
 
+// troubleOf is what --fail asks for; without it one in which nothing happens.
 func troubleOf(fail string) (*trouble, error) {
 	if fail == "" {
-		return nil, nil
+		return &trouble{}, nil
 	}
 	step, env, _ := strings.Cut(fail, "@")
 	acts, ok := troubles[step]
@@ -102,36 +124,30 @@ func troubleOf(fail string) (*trouble, error) {
 	return &trouble{env: env, acts: slices.Clone(acts)}, nil
 }
 
-// watch lets each act happen at its cue, after the record was shown.
-func (t *trouble) watch(s *scene, next func(*rotation.Plan, rotation.Record)) func(*rotation.Plan, rotation.Record) {
-	t.happen(s, rotation.Record{})
-	return func(p *rotation.Plan, r rotation.Record) {
-		next(p, r)
-		if p.Environment == t.env {
-			t.happen(s, r)
-		}
-	}
-}
-
+// happen lets the acts happen whose cue r is.
 func (t *trouble) happen(s *scene, r rotation.Record) {
+	if r.Outcome != "" && r.Environment != t.env {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.acts {
-		if a := &t.acts[i]; !a.happend && a.step == r.Step && a.outcome == r.Outcome {
-			a.happend = true
+		if a := &t.acts[i]; !a.happened && a.step == r.Step && a.outcome == r.Outcome {
+			a.happened = true
 			a.do(s, t.env)
 		}
 	}
 }
 
-// mend is what people do before the next run; it says what that was.
-func (t *trouble) mend(s *scene) string {
+// mend is what people do next about what happened, the latest first; false: there is nothing left.
+func (t *trouble) mend(s *scene) (what string, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, a := range t.acts {
-		if a.happend && a.mend != nil {
-			return a.mend(s, t.env)
+	for i := range slices.Backward(t.acts) {
+		if a := &t.acts[i]; a.happened && !a.mended {
+			a.mended = true
+			return a.mend(s, t.env), true
 		}
 	}
-	return "an hour later"
+	return "", false
 }

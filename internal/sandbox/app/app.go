@@ -47,6 +47,13 @@ func (a *App) Accept(env string, versions ...string) {
 	a.valid[env] = append([]string{}, versions...)
 }
 
+// AcceptAll makes the environment's backend take every version again.
+func (a *App) AcceptAll(env string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.valid, env)
+}
+
 // Break makes the environment's health answer this HTTP status, whatever the credential; 0 mends it.
 func (a *App) Break(env string, status int) {
 	a.mu.Lock()
