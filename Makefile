@@ -12,7 +12,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 help: ## what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: ## one rotation through dev, stage and prod against services inside the process; output in ./demo
+demo: ## a company rotates a secret on GitHub and AWS inside the process, from request to closed ticket; output in ./demo
 	go run ./cmd/rekey demo --out $(DEMO)
 
 quick: ## the tests that need nothing but Go, under two minutes

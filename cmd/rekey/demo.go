@@ -13,9 +13,11 @@ func newDemo() *cobra.Command {
 	o := demo.Options{}
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "The life of one secret, in a sandbox on this machine",
-		Long: `Demo drives this very program through a rotation: a sandbox speaks AWS's protocols over loopback, and its
-clock is moved. With --fail something goes wrong in the services, and you see what the program does about it.
+		Short: "Some days of a company, in a sandbox on this machine",
+		Long: `Demo lets a company rotate a secret on GitHub, with this very program and the workflows you would copy: request,
+plan, review, merge, approvals, three environments, 48 hours, decommission. A sandbox speaks the protocols of AWS and
+GitHub over loopback and plays GitHub's scheduler; its clock is moved. With --fail something goes wrong in the
+services, and you see what the program does about it, and what people do next.
 Steps: ` + strings.Join(demo.Steps(), ", ") + ".",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -28,7 +30,7 @@ Steps: ` + strings.Join(demo.Steps(), ", ") + ".",
 			return err
 		},
 	}
-	c.Flags().StringVar(&o.Out, "out", "demo", "folder for journal, bundles and transcript")
+	c.Flags().StringVar(&o.Out, "out", "demo", "folder for the pull request's page, the evidence, logs and transcript")
 	c.Flags().StringVar(&o.Fail, "fail", "", "let STEP@ENV go wrong")
 	return c
 }

@@ -75,8 +75,11 @@ func (t *teller) ask(ctx context.Context) (err error) {
 		return err
 	}
 	t.line.Event(at, "request", fmt.Sprintf("@li-pay opens pull request #%d with %s", t.pull, requestAt))
-	for _, c := range t.GitHub.Comments(t.pull) {
+	for _, c := range t.GitHub.Comments(t.pull) { // its place is taken by the status later
 		t.line.Event(c.CreatedAt, "plan", fmt.Sprintf("%s (comment on #%d)", headline(c.Body), t.pull))
+		if err := t.leave(fmt.Sprintf("pull-request-%d-plan.md", t.pull), []byte(c.Body), 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -126,7 +129,7 @@ var answers = map[string]struct {
 	after    time.Duration
 }{
 	"rekey-stage": {"ana-sec", "change window agreed", 4 * time.Minute},
-	"rekey-prod":  {"bo-sre", "window is open, I am watching", 2 * time.Minute},
+	"rekey-prod":  {"bo-sre", "I am watching it", 2 * time.Minute},
 }
 
 func (t *teller) answer(ctx context.Context) error {
@@ -162,6 +165,11 @@ func (t *teller) help(ctx context.Context) (bool, error) {
 	if ok {
 		t.Clock.Move(17 * time.Minute)
 		t.line.Event(t.now(), "mend", what)
+		for _, i := range t.incidents() {
+			if i.State == "open" {
+				t.GitHub.Say(i.Number, "li-pay", strings.ToUpper(what[:1])+what[1:]+".")
+			}
+		}
 	}
 	t.Clock.Move(3 * time.Minute)
 	inputs := map[string]string{"rotation": requestAt}
@@ -234,15 +242,26 @@ func (t *teller) looked() {
 		switch {
 		case i.Number == t.ticket:
 			t.line.Event(t.now(), "ticket", fmt.Sprintf("#%d is %s: %s", i.Number, i.State, t.lastWord(i.Number)))
+			t.event(page.Event{What: page.Other, By: bot, Bot: true, Title: fmt.Sprintf("closed ticket #%d", i.Number)})
 		case was == "":
-			t.line.Event(t.now(), "incident", fmt.Sprintf("#%d %s: %s", i.Number, strings.Join(i.Labels, " "), i.Title))
+			title := fmt.Sprintf("#%d (%s): %s", i.Number, strings.Join(severities(i), ", "), i.Title)
+			t.line.Event(t.now(), "incident", title)
 			if m := move.FindString(i.Body); m != "" {
 				t.line.Event(t.now(), "", said(m))
 			}
+			t.event(page.Event{What: page.Other, By: bot, Bot: true, Title: "opened incident " + title})
 		default:
 			t.line.Event(t.now(), "incident", fmt.Sprintf("#%d is %s: %s", i.Number, i.State, t.lastWord(i.Number)))
+			t.event(page.Event{What: page.Other, By: bot, Bot: true, Title: fmt.Sprintf("closed incident #%d", i.Number)})
 		}
 	}
+}
+
+const bot = "github-actions[bot]"
+
+// severities are an incident's labels that say how bad it is.
+func severities(i github.Issue) []string {
+	return slices.DeleteFunc(slices.Clone(i.Labels), func(l string) bool { return !strings.HasPrefix(l, "SEV") })
 }
 
 // lastWord is the first line of the last comment.

@@ -59,21 +59,19 @@ func (t *teller) page() page.Page {
 	return p
 }
 
+// signs are how jobs and runs ended, in a character.
+var signs = map[string]string{"success": "✔", "failure": "✘", "cancelled": "⊘"}
+
 // ran is a run as an event: what started it, and how its jobs ended.
 func ran(r github.Run) page.Event {
 	var jobs []string
-	last := r.StartedAt
 	for _, j := range r.Jobs {
-		if j.Conclusion == "skipped" {
-			continue
-		}
-		jobs = append(jobs, fmt.Sprintf("%s %s", j.Name, j.Conclusion))
-		if j.CompletedAt.After(last) {
-			last = j.CompletedAt
+		if j.Conclusion != "skipped" {
+			jobs = append(jobs, j.Name+" "+or(signs[j.Conclusion], j.Status))
 		}
 	}
-	return page.Event{What: page.Ran, At: r.CreatedAt, By: r.Actor,
-		Title: fmt.Sprintf("%s, run %d (%s): %s by %s", strings.TrimSuffix(r.Workflow, ".yml"), r.ID, r.Event, strings.Join(jobs, ", "), last.UTC().Format("2 Jan 15:04"))}
+	return page.Event{What: page.Ran, At: r.CreatedAt, By: r.Actor, Title: fmt.Sprintf("%s (run %d, %s): %s", strings.TrimSuffix(r.Workflow, ".yml"), r.ID,
+		strings.ReplaceAll(r.Event, "_", " "), strings.Join(jobs, ", "))}
 }
 
 // issue is an issue and what was said on it.

@@ -94,7 +94,7 @@ func Markdown(p Page) []byte {
 	}
 	b.WriteString("\n## Timeline\n")
 	for _, e := range p.Timeline {
-		fmt.Fprintf(&b, "\n---\n\n**%s** %s", markdown.Name(e.By), e.says())
+		fmt.Fprintf(&b, "\n---\n\n%s", strings.TrimSpace(fmt.Sprintf("**%s** %s", markdown.Name(e.By), e.says())))
 		if e.Title != "" {
 			fmt.Fprintf(&b, " %s", markdown.Text(e.Title))
 		}
