@@ -31,7 +31,9 @@ const (
 var definite = []string{AccessDenied, "AccessDenied", NotFound, InvalidParameter, InvalidRequest, ResourceExists,
 	LimitExceeded, EncryptionFailure, DecryptionFailure, "EncryptionFailureException", "DecryptionFailureException",
 	"MalformedPolicyDocumentException", "PreconditionNotMetException", "ValidationException", "ValidationError",
-	"NoSuchEntity", "NoSuchBucket"}
+	"NoSuchEntity", "NoSuchBucket",
+	"NotFoundException", "DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "InvalidArnException",
+	"InvalidAliasNameException", "TagException", "UnsupportedOperationException"}
 
 // carries are the operations that send a value. AWS's words about them are left out, but for those in harmless:
 // a validation message may quote what it refuses.
@@ -179,7 +181,7 @@ func (c call) hint() string {
 			return fmt.Sprintf("a policy denies %s on %s to %s explicitly: no other policy can allow it, so change that one", c.action, resource, c.identity)
 		}
 		return fmt.Sprintf("allow %s on %s for %s", c.action, resource, c.identity)
-	case NotFound:
+	case NotFound, "NotFoundException":
 		return "check name, region and account"
 	case LimitExceeded:
 		return "a quota of the account or the secret is used up: see AWS Service Quotas"

@@ -21,11 +21,17 @@ type pace struct {
 //   - IAM publishes no rate: its buckets hold for the whole account, can't be raised, and AWS asks not to call
 //     SimulatePrincipalPolicy at the same time (AWS re:Post, throttling of IAM and STS). 10 a second let the
 //     preflights of a hundred secrets keep ahead of their writes, and no faster is of use. GetRole goes before each.
+//   - CreateKey and UpdateAlias have 5 a second each (AWS KMS developer guide, request quotas), ListResourceTags 10;
+//     LookupEvents 2 (CloudTrail API reference).
 //   - GetLogEvents has 25 in most regions (CloudWatch Logs quotas), CreateLogStream 50 (API reference).
 var paced = []pace{
 	{"Secrets Manager", []string{"ListSecretVersionIds", "ListSecrets"}, 40},
 	{"IAM", []string{"SimulatePrincipalPolicy"}, 10},
 	{"IAM", []string{"GetRole"}, 10},
+	{"KMS", []string{"CreateKey"}, 5},
+	{"KMS", []string{"UpdateAlias"}, 5},
+	{"KMS", []string{"ListResourceTags"}, 8},
+	{"CloudTrail", []string{"LookupEvents"}, 2},
 	{"CloudWatch Logs", []string{"GetLogEvents"}, 20},
 	{"CloudWatch Logs", []string{"CreateLogStream"}, 40},
 }

@@ -14,7 +14,11 @@ var reads = map[string][]string{
 	"CloudWatch Logs": {"DescribeLogGroups", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents"},
 	"IAM": {"GetRole", "GetRolePolicy", "GetPolicy", "GetPolicyVersion", "ListAttachedRolePolicies",
 		"ListRolePolicies", "SimulatePrincipalPolicy"},
-	"STS": {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
+	// A cryptographic operation changes nothing but the date of a key's last use.
+	"KMS": {"Decrypt", "DescribeKey", "Encrypt", "GenerateMac", "GetKeyLastUsage", "GetKeyPolicy", "GetKeyRotationStatus", "GetPublicKey",
+		"ListAliases", "ListGrants", "ListKeys", "ListResourceTags", "Sign", "Verify", "VerifyMac"},
+	"CloudTrail": {"LookupEvents"},
+	"STS":        {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 }
 
 // Reads says whether an operation is known to change nothing.

@@ -13,8 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -159,6 +161,12 @@ func (s *Session) Logs() *cloudwatchlogs.Client { return cloudwatchlogs.NewFromC
 
 // IAM is a client of AWS IAM.
 func (s *Session) IAM() *iam.Client { return iam.NewFromConfig(s.cfg) }
+
+// KMS is a client of AWS KMS.
+func (s *Session) KMS() *kms.Client { return kms.NewFromConfig(s.cfg) }
+
+// CloudTrail is a client of AWS CloudTrail.
+func (s *Session) CloudTrail() *cloudtrail.Client { return cloudtrail.NewFromConfig(s.cfg) }
 
 // STS is a client of AWS STS.
 func (s *Session) STS() *sts.Client { return sts.NewFromConfig(s.cfg) }
