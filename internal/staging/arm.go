@@ -30,8 +30,8 @@ func (l *Labels) Arm(ctx context.Context, past rotation.Past, known func(version
 	return nil
 }
 
-// part announces one key's value by itself, where the target names a key: output may hold it without the rest of
-// the JSON. The target is read from the claim's plan; kinds that store under labels all call the key "key".
+// part announces single keys' values by themselves: output may hold them without the rest of the JSON. That is the key
+// that the target names, which kinds that store under labels all call "key", and the password of a database account.
 func (l *Labels) part(past rotation.Past, c Content) {
 	var target struct {
 		Key string `json:"key"`
@@ -39,11 +39,13 @@ func (l *Labels) part(past rotation.Past, c Content) {
 	claim, _ := past.Claim()
 	s, _ := claim.Plan.Step(create)
 	var doc map[string]json.RawMessage
-	var value string
-	if len(s.With) == 0 || s.Into(&target) != nil || target.Key == "" || c.Empty() {
+	if len(s.With) == 0 || s.Into(&target) != nil || c.Empty() || json.Unmarshal(c.Reveal(), &doc) != nil {
 		return
 	}
-	if json.Unmarshal(c.Reveal(), &doc) == nil && json.Unmarshal(doc[target.Key], &value) == nil {
-		l.Keep.Known([]byte(value))
+	for _, key := range []string{target.Key, "password"} {
+		var value string
+		if key != "" && json.Unmarshal(doc[key], &value) == nil && value != "" {
+			l.Keep.Known([]byte(value))
+		}
 	}
 }

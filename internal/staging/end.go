@@ -20,9 +20,8 @@ func (l *Labels) Decommission(ctx context.Context, past rotation.Past) (rotation
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	if at := s.at[Current]; at != k.new || at == "" {
-		return rotation.Result{}, rotation.Failf("see who moved it: while it is there, the old version stays",
-			"AWSCURRENT of %q is on %s, no longer on %s, which this rotation promoted", called(k.arn), version(at), version(k.new))
+	if err := stillLive(s, k); err != nil {
+		return rotation.Result{}, err
 	}
 	labels := append([]string{Previous, past.Fact(promote, factKeptBy)}, past.Inherited(promote, factKeptBy)...)
 	for _, id := range append([]string{k.old}, past.Inherited(preflight, factOld)...) {
