@@ -5,6 +5,8 @@ package kind
 
 import (
 	"context"
+	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -47,6 +49,11 @@ type Deps struct {
 	Identity       func(context.Context) (string, error) // ARN that the clients act as
 	Region         string                                // where the clients look
 	Keep           secret.Keeper
+
+	// Transport of services that aren't AWS's, below the fence that a kind puts over it; nil is Go's own.
+	Transport http.RoundTripper
+	// Now is the time, for signatures that a service holds against its own clock. Required by the kinds that make some.
+	Now func() time.Time
 }
 
 // On fills in the clients of a session. seen is told every value before anybody has it.

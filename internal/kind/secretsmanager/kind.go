@@ -1,7 +1,6 @@
 package secretsmanager
 
 import (
-	"bytes"
 	"context"
 	"strings"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/rastup/rekey/internal/secret/spec"
 	"github.com/rastup/rekey/internal/staging"
 )
-
-// maxBytes is Secrets Manager's quota for one value.
-const maxBytes = 65536
 
 // Kind is this kind's line in the table.
 func Kind() kind.Kind {
@@ -70,7 +66,7 @@ func (h handler) preflight(ctx context.Context, s rotation.Step, past rotation.P
 	if err != nil || res.Wait != "" {
 		return res, err
 	}
-	if _, err := h.part(t, old); err != nil {
+	if _, err := h.labels.Part(t.Secret, t.Key, old); err != nil {
 		return rotation.Result{}, err
 	}
 	return res, nil
@@ -84,24 +80,6 @@ func (h handler) preview(ctx context.Context, s rotation.Step, past rotation.Pas
 	return h.labels.Preview(ctx, staging.Secret{Name: t.Secret, KMSKey: t.KMSKey}, past)
 }
 
-// part is where the secret that is rotated stands in a version's content: all of it without a key. The part is
-// a secret of its own, announced as such: text could hold it without the rest.
-func (h handler) part(t Target, c staging.Content) (place, error) {
-	doc := c.Reveal()
-	if t.Key == "" {
-		return place{0, len(doc), string(doc)}, nil
-	}
-	if c.Binary {
-		return place{}, rotation.Failf("leave key out to rotate the whole value, or have it stored as text",
-			"the value of %q is binary, so it has no key %q", t.Secret, t.Key)
-	}
-	at, err := find(doc, t.Key)
-	if err == nil {
-		h.keep.Known([]byte(at.value))
-	}
-	return at, err
-}
-
 func (h handler) create(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
 	var t Target
 	if err := s.Into(&t); err != nil {
@@ -109,20 +87,10 @@ func (h handler) create(ctx context.Context, s rotation.Step, past rotation.Past
 	}
 	return h.labels.Create(ctx, past, func(_ context.Context, old staging.Content) (secret.Value, error) {
 		v, err := h.keep.Generate(t.Generate)
-		if err != nil || t.Key == "" {
+		if err != nil {
 			return v, err
 		}
-		if _, err := h.part(t, old); err != nil {
-			return secret.Value{}, err
-		}
-		doc, err := replace(old.Reveal(), t.Key, string(v.Reveal()))
-		if err != nil {
-			return secret.Value{}, err
-		}
-		if len(doc) > maxBytes {
-			return secret.Value{}, rotation.Failf("make the generated value shorter, or split the secret", "the new JSON value has %d bytes, and %d are allowed", len(doc), maxBytes)
-		}
-		return h.keep.Known(doc), nil
+		return h.labels.With(t.Secret, t.Key, old, v)
 	})
 }
 
@@ -136,25 +104,12 @@ func (h handler) test(ctx context.Context, s rotation.Step, past rotation.Past) 
 	if err != nil || res.Wait != "" {
 		return res, err
 	}
-	from, err := h.part(t, was)
+	made, err := h.labels.Made(t.Secret, t.Key, was, is)
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	to, err := h.part(t, is)
-	if err != nil {
-		return rotation.Result{}, err
-	}
-	a, b := was.Reveal(), is.Reveal()
-	const hint = "see who wrote that version; it is discarded"
-	switch {
-	case was.Binary != is.Binary:
-		return rotation.Result{}, rotation.Failf(hint, "of the old and the new version one is binary, the other isn't")
-	case h.keep.Known([]byte(from.value)).Equal(h.keep.Known([]byte(to.value))):
-		return rotation.Result{}, rotation.Failf(hint, "the new value is the old one")
-	case !fits(to.value, t.Generate):
-		return rotation.Result{}, rotation.Failf(hint, "the new value isn't what generate asks for, in length or characters")
-	case !bytes.Equal(a[:from.from], b[:to.from]) || !bytes.Equal(a[from.to:], b[to.to:]):
-		return rotation.Result{}, rotation.Failf(hint, "the new version differs from the old one outside of key %q", t.Key)
+	if !fits(string(made.Reveal()), t.Generate) {
+		return rotation.Result{}, rotation.Failf(staging.Discarded, "the new value isn't what generate asks for, in length or characters")
 	}
 	res.Text += "; length and characters right, differs from the old value"
 	if t.Key != "" {

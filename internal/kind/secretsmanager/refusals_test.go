@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -122,9 +123,9 @@ var refusals = []struct {
 
 // minted is the value of the JSON key that create made.
 func (l *lab) minted() string {
-	at, err := find([]byte(l.secret().Version(l.fact("create", "new")).Text), "password")
-	l.ok(err)
-	return at.value
+	var doc struct{ Password string }
+	l.ok(json.Unmarshal([]byte(l.secret().Version(l.fact("create", "new")).Text), &doc))
+	return doc.Password
 }
 
 // replaceValue makes GetSecretValue answer another value for a version.

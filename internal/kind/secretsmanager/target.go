@@ -10,12 +10,9 @@
 package secretsmanager
 
 import (
-	"regexp"
-	"strings"
-	"sync"
-
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/secret/spec"
+	"github.com/rastup/rekey/internal/staging"
 )
 
 // A Target is one secret, or one key in it.
@@ -33,27 +30,13 @@ type Target struct {
 // Identity is the secret's name, whether Secret is a name or an ARN. Two keys of one secret are the same target:
 // its versions and labels are one, so that only one rotation can go on in it.
 func (t *Target) Identity() string {
-	name := t.Secret
-	if parts := strings.SplitN(name, ":", 7); len(parts) == 7 && parts[0] == "arn" {
-		name = suffix.ReplaceAllString(parts[6], "")
-	}
-	return "secretsmanager/" + name
+	return staging.Identity(t.Secret)
 }
-
-var (
-	suffix   = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
-	nameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`) })
-	arnForm  = regexp.MustCompile(`^arn:[\w-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+$`)
-)
 
 // Check reports what can't be right wherever the secret lives.
 func (t *Target) Check(r *problem.Report) {
-	switch {
-	case t.Secret == "":
-	case strings.HasPrefix(t.Secret, "arn:") && !arnForm.MatchString(t.Secret):
-		r.Add("secret", "secret-name", "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX", "%s is no ARN of a secret", problem.Quote(t.Secret))
-	case !strings.HasPrefix(t.Secret, "arn:") && !nameForm().MatchString(t.Secret):
-		r.Add("secret", "secret-name", "letters, digits and /_+=.@- are allowed, 512 characters at most", "%s is no name of a secret", problem.Quote(t.Secret))
+	if msg, hint := staging.CheckName(t.Secret); msg != "" {
+		r.Add("secret", "secret-name", hint, "%s %s", problem.Quote(t.Secret), msg)
 	}
 	for _, p := range t.Generate.Problems() {
 		r.Add("generate."+p.Key, "generate", p.Hint, "%s", p.Msg)

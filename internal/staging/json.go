@@ -1,4 +1,4 @@
-package secretsmanager
+package staging
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"github.com/rastup/rekey/internal/rotation"
 )
 
-// A place is where one key's value stands in a JSON document.
+// A place is where one key's value stands in a JSON document, or all of it where no key is asked for.
 type place struct {
 	from, to int    // bytes, quotes included
 	value    string // what they say
