@@ -19,6 +19,7 @@ type Task struct {
 	Secret   string
 	Request  *request.Request // nil: its file is gone, and what it began is finished from the claim
 	Jobs     []apply.Job
+	Open     bool // it has begun somewhere, and isn't closed
 }
 
 // Plans makes the plans of the requests named, or of all that can still begin. It needs no credentials.
@@ -73,7 +74,8 @@ func (a *App) task(r *request.Request, secret string) (Task, error) {
 }
 
 // Tasks are the requests named; without paths those that can begin, and every rotation the journal has open, also
-// where its request's file is gone. What began in an environment that is no longer asked for is among their jobs.
+// where its request's file is gone. What began in an environment that is no longer asked for is among their jobs. Where
+// the evidence is only read, to tell how things stand, what was closed lately is there as well: its end is to be told.
 func (a *App) Tasks(ctx context.Context, paths ...string) ([]Task, error) {
 	var tasks []Task
 	named := a.requests(paths)
@@ -99,11 +101,13 @@ func (a *App) Tasks(ctx context.Context, paths ...string) ([]Task, error) {
 		i := slices.IndexFunc(tasks, func(t Task) bool { return t.Rotation == o.Rotation && t.Secret == o.Secret })
 		if i >= 0 {
 			tasks[i] = finish(tasks[i], o)
+			tasks[i].Open = o.Closed.IsZero()
 		} else if len(paths) == 0 {
 			t, err := a.begun(o)
 			if err != nil {
 				return nil, err
 			}
+			t.Open = o.Closed.IsZero()
 			tasks = append(tasks, finish(t, o))
 		}
 	}
@@ -126,7 +130,7 @@ func (a *App) Begun(ctx context.Context, name string) (tasks []Task, err error) 
 	open, err := a.openRotations(ctx, nil)
 	for _, o := range open {
 		if o.Rotation == name || name == "" {
-			tasks = append(tasks, finish(Task{Rotation: o.Rotation, Secret: o.Secret}, o))
+			tasks = append(tasks, finish(Task{Rotation: o.Rotation, Secret: o.Secret, Open: o.Closed.IsZero()}, o))
 		}
 	}
 	return tasks, err
@@ -148,6 +152,10 @@ func (t Task) job(environment string) apply.Job {
 	return t.Jobs[i]
 }
 
+// Settled is how long after its end a rotation is still looked after: by then everything has been said, and a hundred
+// old pull requests needn't be read every hour.
+const Settled = 7 * 24 * time.Hour
+
 // openRotations are what the journal has open, over the months of the requests; without any, over those in which a
 // rotation can have begun that isn't over.
 func (a *App) openRotations(ctx context.Context, of []*request.Request) ([]evidence.Open, error) {
@@ -157,6 +165,9 @@ func (a *App) openRotations(ctx context.Context, of []*request.Request) ([]evide
 	from, to := a.Clock.Now().AddDate(0, -13, 0), a.Clock.Now()
 	if n := len(of); n > 0 {
 		from, to = of[0].Date, of[n-1].Date // they are in order of their paths
+	}
+	if a.Reads {
+		return a.bundle.Recent(ctx, from, to, a.Clock.Now().Add(-Settled))
 	}
 	return a.bundle.OpenRotations(ctx, from, to)
 }

@@ -18,8 +18,9 @@ import (
 type Open struct {
 	Secret       string
 	Rotation     string
-	Attempt      int      // the highest one in any environment
-	Environments []string // that have claimed it, in order of names
+	Attempt      int       // the highest one in any environment
+	Environments []string  // that have claimed it, in order of names
+	Closed       time.Time // of Recent: when it was, by the store's clock; zero: it is open
 }
 
 // Close says that a rotation is over in every environment, in words of the caller: data is a JSON object, and
@@ -52,21 +53,26 @@ func (b *Bundle) Close(ctx context.Context, secret, name string, data []byte) er
 
 // OpenRotations finds the rotations with a date in the months from that of from to that of to which have a claim
 // and aren't closed, in order of names: one listing a month.
-func (b *Bundle) OpenRotations(ctx context.Context, from, to time.Time) (open []Open, err error) {
+func (b *Bundle) OpenRotations(ctx context.Context, from, to time.Time) ([]Open, error) {
+	return b.Recent(ctx, from, to, to.AddDate(1000, 0, 0))
+}
+
+// Recent is OpenRotations, and those that were closed after since, as far as the store knows when.
+func (b *Bundle) Recent(ctx context.Context, from, to, since time.Time) (open []Open, err error) {
 	from = time.Date(from.Year(), from.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for m := from; !m.After(to); m = m.AddDate(0, 1, 0) {
 		l, err := b.store.List(ctx, monthPrefix(m))
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", monthPrefix(m), err)
 		}
-		open = append(open, openIn(l.Objects)...)
+		open = append(open, openIn(l.Objects, since)...)
 	}
 	return open, nil
 }
 
-func openIn(list []Object) (open []Open) {
+func openIn(list []Object, since time.Time) (open []Open) {
 	byFolder := map[string]*Open{}
-	closed := map[string]int{}
+	closed, at := map[string]int{}, map[string]time.Time{}
 	var folders []string
 	for _, o := range list {
 		m, ok := markOf(o.Name)
@@ -74,7 +80,9 @@ func openIn(list []Object) (open []Open) {
 			continue
 		}
 		if m.close > 0 {
-			closed[m.folder] = max(closed[m.folder], m.close)
+			if closed[m.folder] < m.close {
+				closed[m.folder], at[m.folder] = m.close, o.StoredAt
+			}
 			continue
 		}
 		r := byFolder[m.folder]
@@ -88,9 +96,14 @@ func openIn(list []Object) (open []Open) {
 		}
 	}
 	for _, f := range folders {
-		if r := byFolder[f]; closed[f] < r.Attempt {
-			open = append(open, *r)
+		r := byFolder[f]
+		if closed[f] >= r.Attempt {
+			r.Closed = at[f]
+			if !r.Closed.After(since) {
+				continue
+			}
 		}
+		open = append(open, *r)
 	}
 	return open
 }

@@ -72,6 +72,8 @@ type posed struct {
 	run  int64
 	at   time.Time
 	text string // of its request at the commit that the job looked at
+	// others counts the records of other rotations on its chain.
+	others string
 }
 
 // A no is an item that was rejected, and how things stood.
@@ -140,6 +142,9 @@ func newHistory(ctx context.Context, seed uint64, root string) (*history, error)
 		}
 		if env, ok := h.w.GitHub.Environment("rekey-" + e); ok {
 			env.AdminsBypass = h.chance(50)
+			if h.rules[e].approval == "review" {
+				env.Reviewers = nil
+			}
 			h.w.GitHub.SetEnvironment(env)
 		}
 	}
@@ -309,6 +314,11 @@ func (h *history) posed(s workflow.Step, key, text string) {
 				continue // not what it is asked for
 			}
 			p := posed{Item: it, run: s.Run, at: h.clock()}
+			for _, a := range h.chains[rotation.Chain{Environment: env, Secret: it.Secret}] {
+				if a.claim.Plan.Rotation != it.Rotation {
+					p.others += fmt.Sprint(len(a.records), " ")
+				}
+			}
 			for _, w := range h.wishes {
 				if w.name == it.Rotation {
 					p.text = files[w.path]

@@ -115,7 +115,7 @@ func (h *history) look() {
 
 // onceAsked: at most one open question per rotation and environment, and none about what is over.
 func (h *history) onceAsked() {
-	by := map[string]town.Wait{}
+	by, then := map[string]town.Wait{}, map[string]string{}
 	for _, w := range h.w.Waits() {
 		items := h.itemsOf(w)
 		if len(items) == 0 {
@@ -126,13 +126,24 @@ func (h *history) onceAsked() {
 			continue // a person had an old question asked again; or it is about to be cancelled
 		}
 		for _, it := range items {
-			key := fmt.Sprint(it.Rotation, it.Secret, it.Environment)
-			if o, twice := by[key]; twice {
+			key := fmt.Sprint(it.Rotation, it.Secret, it.Environment, it.Digest) // of an edited request it is another one
+			// After another rotation was at work on the chain in between it is another question, too.
+			if o, twice := by[key]; twice && then[key] == h.others(it, w.Run) {
 				h.breaks("runs %d and %d both ask in %s about %s of %s", o.Run, w.Run, it.Environment, it.Rotation, it.Secret)
 			}
-			by[key] = w
+			by[key], then[key] = w, h.others(it, w.Run)
 		}
 	}
+}
+
+// others is what other rotations had done on the chain when a run asked.
+func (h *history) others(it question.Item, run int64) string {
+	for _, q := range slices.Backward(h.questions) {
+		if q.run == run && q.Rotation == it.Rotation && q.Secret == it.Secret && q.Environment == it.Environment {
+			return q.others
+		}
+	}
+	return ""
 }
 
 // expired: its question is older than it may be.
@@ -272,7 +283,12 @@ func (h *history) calms() {
 		}
 		h.move(h.until().Sub(h.clock()))
 	}
-	h.breaks("it never comes to rest")
+	h.breaks("it never comes to rest: %v", h.w.Waits())
+	h.all(func(a *attempt, latest bool) {
+		if d := a.next(h.clock()); latest && a.begun() && !d.State.Over() {
+			h.breaks("%s of %s is %s: %s %s", a.claim.Plan.Rotation, a.Chain, d.State, d.Step.Key, d.Why)
+		}
+	})
 }
 
 // putBack: who edited a request after it had begun is told to put it back.
@@ -398,6 +414,7 @@ func (h *history) ends() {
 func (h *history) idle() {
 	aws, hub := len(h.w.AWS.Calls()), len(h.w.GitHub.Calls())
 	h.move(time.Hour)
+	at := h.clock().Truncate(time.Second)
 	h.schedule()
 	for _, c := range h.w.AWS.Calls()[aws:] {
 		for _, verb := range []string{"Put", "Update", "Delete", "Create", "Tag", "Untag"} {
@@ -412,7 +429,7 @@ func (h *history) idle() {
 		}
 	}
 	for _, r := range h.w.GitHub.Runs("rotate.yml") {
-		if r.CreatedAt.Equal(h.clock().Truncate(time.Second)) {
+		if !r.CreatedAt.Before(at) {
 			for _, j := range r.Jobs {
 				if j.Name != "plan" && j.Conclusion != "skipped" {
 					h.breaks("an hour in which nothing is due has a job %s", j.Name)
