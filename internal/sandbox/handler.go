@@ -10,10 +10,13 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
 	"github.com/rastup/rekey/internal/sandbox/iam"
+	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/stripe"
 	"github.com/rastup/rekey/internal/sandbox/sts"
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
@@ -28,6 +31,10 @@ const maxBody = 64 << 20
 func (w *World) Handler() http.Handler { return http.HandlerFunc(w.serve) }
 
 func (w *World) serve(out http.ResponseWriter, in *http.Request) {
+	if stripe.Mine(in) {
+		w.Stripe.ServeHTTP(out, in)
+		return
+	}
 	id := w.random.UUID()
 	out.Header().Set("Date", w.Now().Format(http.TimeFormat))
 	a, signed := readAuthorization(in.Header.Get("Authorization"))
@@ -76,6 +83,10 @@ func serviceOf(in *http.Request, a authorization) string {
 		return "secretsmanager"
 	case prefix == "Logs_20140328":
 		return "logs"
+	case prefix == "TrentService":
+		return "kms"
+	case strings.HasPrefix(prefix, "com"): // com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents
+		return "cloudtrail"
 	case a.service != "":
 		return a.service
 	}
@@ -99,8 +110,13 @@ func name(r *wire.Request) (target string) {
 		}
 		return iam.Target(r)
 	}
-	_, r.Operation, _ = strings.Cut(r.HTTP.Header.Get("X-Amz-Target"), ".")
+	target = r.HTTP.Header.Get("X-Amz-Target")
+	r.Operation = target[strings.LastIndexByte(target, '.')+1:]
 	switch r.Service {
+	case "kms":
+		return kms.Target(r)
+	case "cloudtrail":
+		return cloudtrail.Target(r)
 	case "logs":
 		return logs.Target(r)
 	case "secretsmanager":
@@ -129,6 +145,10 @@ func (w *World) act(r *wire.Request) (any, error) {
 	switch r.Service {
 	case "secretsmanager":
 		return w.SecretsManager.Serve(r)
+	case "kms":
+		return w.KMS.Serve(r)
+	case "cloudtrail":
+		return w.CloudTrail.Serve(r)
 	case "logs":
 		return w.Logs.Serve(r)
 	case "sts":
@@ -167,7 +187,7 @@ func Throttled(c Call) *Error {
 
 // Broken is an error of the service itself, for a Fail hook.
 func Broken(c Call) *Error {
-	code := map[string]string{"s3": "InternalError", "secretsmanager": "InternalServiceError", "logs": "ServiceUnavailableException"}[c.Service]
+	code := map[string]string{"s3": "InternalError", "secretsmanager": "InternalServiceError", "logs": "ServiceUnavailableException", "kms": "KMSInternalException"}[c.Service]
 	if code == "" {
 		code = "InternalFailure"
 	}

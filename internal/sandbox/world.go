@@ -16,10 +16,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
 	"github.com/rastup/rekey/internal/sandbox/iam"
+	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/stripe"
 	"github.com/rastup/rekey/internal/sandbox/sts"
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
@@ -30,7 +33,7 @@ type Error = wire.Error
 // A Call is one request that carried a valid signature, or AssumeRoleWithWebIdentity, which needs none.
 type Call struct {
 	At             time.Time         // by the world's clock
-	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam"
+	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail"
 	Operation      string            // "PutSecretValue"
 	Principal      string            // ARN of who signed it; "" of nobody
 	SourceIdentity string            // of the session that signed it: the person behind it
@@ -43,10 +46,13 @@ type Call struct {
 // A World is accounts, principals, services and their state. Safe for concurrent use.
 type World struct {
 	SecretsManager *secretsmanager.Service
+	KMS            *kms.Service
+	CloudTrail     *cloudtrail.Service
 	S3             *s3.Service
 	Logs           *logs.Service
 	STS            *sts.Service
 	IAM            *iam.Service
+	Stripe         *stripe.Service // has keys, calls and faults of its own
 
 	clock  wire.Clock
 	random *wire.Random
@@ -67,10 +73,13 @@ type key struct {
 func New(clock wire.Clock) *World {
 	w := &World{clock: clock, random: wire.NewRandom(1), keys: map[string]key{}}
 	w.SecretsManager = secretsmanager.New(w.random)
+	w.KMS = kms.New(w.random)
+	w.CloudTrail = cloudtrail.New(w.KMS.Uses)
 	w.S3 = s3.New(w.random)
 	w.Logs = logs.New(w.random)
 	w.STS = sts.New(w.random, w.addSession)
 	w.IAM = iam.New(w.STS, w.decide)
+	w.Stripe = stripe.New(clock, wire.NewRandom(2))
 	return w
 }
 
