@@ -23,7 +23,11 @@ type node struct {
 }
 
 func build(forms map[string]bool) *automaton {
-	a := &automaton{nodes: make([]node, 1, 1024)}
+	most := 1
+	for f := range forms {
+		most += len(f)
+	}
+	a := &automaton{nodes: make([]node, 1, most)}
 	for _, f := range slices.Sorted(maps.Keys(forms)) {
 		a.insert(f)
 	}
@@ -51,7 +55,7 @@ func (a *automaton) insert(form string) {
 
 // link sets fail, and longest to what ends here by any suffix, breadth first.
 func (a *automaton) link() {
-	queue := []int32{0}
+	queue := append(make([]int32, 0, len(a.nodes)), 0)
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
