@@ -15,7 +15,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
 	"github.com/rastup/rekey/internal/sandbox/iam"
+	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
@@ -41,6 +43,8 @@ var shapes = sync.OnceValues(func() (m map[string]map[string]operation, err erro
 var common = map[string][]string{
 	"secretsmanager": {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
 	"logs":           {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException"},
+	"kms":            {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
+	"cloudtrail":     {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
 	"sts":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"iam":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"s3": {"AccessDenied", "AuthorizationHeaderMalformed", "BadDigest", "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ConditionalRequestConflict", "ExpiredToken",
@@ -60,6 +64,7 @@ func TestEveryServedOperationExists(t *testing.T) {
 	}
 	for service, served := range map[string][]string{
 		"secretsmanager": secretsmanager.Operations(), "s3": s3.Operations(), "logs": logs.Operations(), "sts": sts.Operations(), "iam": iam.Operations(),
+		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(),
 	} {
 		for _, op := range served {
 			if _, ok := all[service][op]; !ok {
@@ -104,8 +109,10 @@ func described(t *testing.T, h http.Handler) http.Handler {
 
 // asked finds the operation from the request alone, by AWS's description and not by the sandbox's dispatch.
 func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, op string) {
-	if prefix, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
-		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs"}[prefix], name
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		dot := strings.LastIndexByte(target, '.')
+		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs", "TrentService": "kms",
+			"com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail"}[target[:dot]], target[dot+1:]
 	}
 	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("Action") {
 		service = "sts"
