@@ -73,18 +73,22 @@ func (b *bench) commit() {
 }
 
 // checkoutYML stands for actions/checkout: it takes what ref says from the repository, as deep as asked, and nothing
-// from the working directory act was started in.
+// from the working directory act was started in. Where there is a runner it begins the job there first. That an
+// input's default sees the matrix is act's; GitHub's sees nothing there.
 const checkoutYML = `name: checkout
 inputs:
   ref: {default: ""}
   persist-credentials: {default: "true"}
   fetch-depth: {default: "1"}
+  matrix: {default: "${{ toJSON(matrix) }}"}
 runs:
   using: composite
   steps:
     - shell: bash --noprofile --norc -euo pipefail {0}
-      env: {REF: "${{ inputs.ref }}", KEEP: "${{ inputs.persist-credentials }}", DEPTH: "${{ inputs.fetch-depth }}"}
+      env: {REF: "${{ inputs.ref }}", KEEP: "${{ inputs.persist-credentials }}", DEPTH: "${{ inputs.fetch-depth }}", MATRIX: "${{ inputs.matrix }}"}
       run: |
+        [ -z "${RUNNER_SERVICE:-}" ] || curl -sS --fail --max-time 30 --data-urlencode "job=$GITHUB_JOB" \
+          --data-urlencode "matrix=$MATRIX" "$RUNNER_SERVICE" >>"$GITHUB_ENV"
         [ "$KEEP" = false ]
         git init -q .
         git fetch -q --depth "$DEPTH" "file://$BENCH/repository" "${REF:-$GITHUB_REF}"
@@ -144,7 +148,7 @@ func (b *bench) play(workflow, event, payload string) *run {
 		}
 	}
 	args := append([]string{event, "-W", workflow, "-e", recorded, "--json", "-P", "ubuntu-24.04=-self-hosted",
-		"--no-cache-server", "--pull=false", "--local-repository", checkout + "=" + filepath.Join(b.dir, "checkout")}, b.more...)
+		"--no-cache-server", "--no-skip-checkout", "--pull=false", "--local-repository", checkout + "=" + filepath.Join(b.dir, "checkout")}, b.more...)
 	env := maps.Clone(b.Env)
 	env["BENCH"], env["PATH"] = b.dir, filepath.Join(b.dir, "bin")+":"+os.Getenv("PATH")
 	for _, name := range slices.Sorted(maps.Keys(env)) {
