@@ -29,6 +29,7 @@ import (
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/problem"
+	"github.com/rastup/rekey/internal/question"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -64,9 +65,7 @@ func Run(ctx context.Context, p Process) error {
 	if err == nil {
 		err = j.command(ctx)
 	}
-	if err != nil && !errors.Is(err, errSaid) {
-		j.fail(err)
-	}
+	j.failAll(err)
 	return err
 }
 
@@ -93,6 +92,7 @@ func newJob(p Process) (*job, error) {
 	}
 	if j.input("command") == "apply" {
 		w.Patience = patience
+		_, w.Shards, _ = question.Part(j.input("shard")) // what isn't one is refused later
 	}
 	j.app = app.New(w)
 	j.identity()
@@ -161,6 +161,17 @@ func (j *job) fail(err error) {
 		text += "\nhint: " + failure.Hint
 	}
 	j.gha.Errorf("%s", lines(j.app.Scrub(text)))
+}
+
+// failAll annotates all of err that hasn't been.
+func (j *job) failAll(err error) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range several.Unwrap() {
+			j.failAll(e)
+		}
+	} else if err != nil && !errors.Is(err, errSaid) {
+		j.fail(err)
+	}
 }
 
 func (j *job) warn(text string) { j.gha.Warningf("%s", lines(text)) }

@@ -126,11 +126,21 @@ type answers struct {
 func (a *answers) approve(ctx context.Context, tasks []app.Task) error {
 	a.refused = map[string]error{}
 	people := a.people()
+	for i, t := range tasks {
+		t.In(a.env.Name).Attempt = a.items[i].Attempt
+	}
+	looked, err := a.app.Look(ctx, tasks, a.input("again") == "true")
+	if err != nil {
+		return err
+	}
 	var g errgroup.Group
 	g.SetLimit(8)
 	for i, t := range tasks {
+		r := looked[slices.IndexFunc(looked, func(r app.Result) bool {
+			return r.Task.Rotation == t.Rotation && r.Task.Secret == t.Secret && r.Status.Plan.Environment == a.env.Name
+		})]
 		g.Go(func() error {
-			if err := a.one(ctx, people, t, a.items[i]); err != nil {
+			if err := a.one(ctx, people, r, a.items[i]); err != nil {
 				a.mu.Lock()
 				defer a.mu.Unlock()
 				a.refused[t.Rotation+"\x00"+t.Secret] = err
@@ -142,46 +152,59 @@ func (a *answers) approve(ctx context.Context, tasks []app.Task) error {
 	return g.Wait()
 }
 
-func (a *answers) one(ctx context.Context, people people, t app.Task, it question.Item) error {
-	asked, err := a.who(ctx, people, t, it.For)
+// one fills in the claim and the approval of r. What has begun and waits for nobody needs neither: least of all what is
+// going back.
+func (a *answers) one(ctx context.Context, people people, r app.Result, it question.Item) error {
+	if r.Err != nil {
+		return r.Err
+	}
+	begun, waits := len(r.Status.Records) > 0, a.soon(r).Approval
+	if begun && r.Status.Decision.State == plan.RolledBack {
+		return rotation.Failf("run the workflow anew (Run workflow, not Re-run) with again to start it once more",
+			"attempt %d was asked about, and attempt %d has rolled back", it.Attempt, r.Status.Plan.Attempt)
+	}
+	switch {
+	case begun && waits == "":
+		return nil
+	case !begun && it.For != rotation.ApprovesRotation:
+		return rotation.Failf("", "its %s was asked about, and it hasn't begun", it.For)
+	case waits != "" && it.For != waits:
+		return rotation.Failf("", "its %s was asked about, and it waits for the approval of its %s", it.For, waits)
+	}
+	asked, err := a.who(ctx, people, r)
 	if err != nil {
 		return err
 	}
-	job := t.In(a.env.Name)
+	job := r.Task.In(a.env.Name)
 	job.Claim.Actors = asked.Actors
 	if asked.Origin.Repository != "" {
 		job.Claim.Origin = &asked.Origin
 	}
 	q := policy.Question{For: it.For, Digest: it.Digest, Environment: a.env.GitHubEnvironment, Run: a.runURL(), Asked: asked, Now: a.Clock.Now()}
-	job.Approval, err = people.Approval(ctx, a.env.Approval, q, a.run)
+	job.Approval, err = people.Approval(ctx, gate(a.env, waits), q, a.run)
 	if job.Approval != nil {
 		job.Claim.Actors.Approved = job.Approval.By
 	}
 	return err
 }
 
-// who asked for t: for what has begun its claim says so.
-func (a *answers) who(ctx context.Context, people people, t app.Task, scope string) (policy.Asked, error) {
-	if t.Request != nil && scope == rotation.ApprovesRotation {
-		asked, err := people.Origin(ctx, t.Request.Path, t.Request.Bytes)
-		var later *policy.Later
-		for errors.As(err, &later) {
-			if err = a.Clock.Sleep(ctx, later.Until.Sub(a.Clock.Now())); err == nil {
-				asked, err = people.Origin(ctx, t.Request.Path, t.Request.Bytes)
-			}
-		}
-		return asked, err
+// who asked for r: for what has begun its claim says so.
+func (a *answers) who(ctx context.Context, people people, r app.Result) (policy.Asked, error) {
+	if len(r.Status.Records) > 0 {
+		return people.Claimed(ctx, *r.Status.Records[0].Claim)
 	}
-	looked, err := a.app.Look(ctx, []app.Task{t}, false)
-	if err != nil {
-		return policy.Asked{}, err
+	q := r.Task.Request
+	if q == nil {
+		return policy.Asked{}, rotation.Failf("", "its request is gone, and it hasn't begun")
 	}
-	for _, r := range looked {
-		if r.Status.Plan.Environment == a.env.Name && len(r.Status.Records) > 0 {
-			return people.Claimed(ctx, *r.Status.Records[0].Claim)
+	asked, err := people.Origin(ctx, q.Path, q.Bytes)
+	var later *policy.Later
+	for errors.As(err, &later) {
+		if err = a.Clock.Sleep(ctx, later.Until.Sub(a.Clock.Now())); err == nil {
+			asked, err = people.Origin(ctx, q.Path, q.Bytes)
 		}
 	}
-	return policy.Asked{}, rotation.Failf("", "its request is gone, and it hasn't begun")
+	return asked, err
 }
 
 // advance carries the tasks on and shows how they stand.

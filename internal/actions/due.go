@@ -14,6 +14,7 @@ import (
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/policy"
+	"github.com/rastup/rekey/internal/policy/lookup"
 	"github.com/rastup/rekey/internal/question"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -51,19 +52,51 @@ func (j *job) due(ctx context.Context) error {
 	}
 	s.continues(ctx)
 	s.origins(ctx)
-	if err := s.ask(ctx); err != nil {
+	silent := s.ask(ctx)
+	if silent != nil { // nobody is asked then, but what needs nobody goes on
+		s.items, s.expired = nil, nil
+	}
+	s.closes()
+	if err := s.outputs(); err != nil {
 		return err
 	}
-	return errors.Join(s.outputs(), s.project(ctx), s.unseen())
+	err = errors.Join(silent, s.project(ctx), s.unseen())
+	if err != nil && s.awaited() { // a job that fails stops those after it: one bad chain or comment mustn't
+		s.failAll(err)
+		return nil
+	}
+	return err
 }
 
-// unseen is what couldn't be looked at: nothing is known of it, and to say so is all that can be done.
+// awaited says whether jobs of this run wait for what this one found: the last one's nobody does.
+func (s *survey) awaited() bool {
+	after, found := strings.CutPrefix(s.Getenv("GITHUB_JOB"), "after-")
+	if !found && (len(s.goes) > 0 || len(s.expired) > 0) {
+		return true
+	}
+	ahead := !found
+	for _, e := range s.app.Inputs.Config.Environments {
+		if ahead && len(s.items[e.Name]) > 0 {
+			return true
+		}
+		ahead = ahead || e.Name == after
+	}
+	return false
+}
+
+// unseen is what couldn't be looked at, or nobody can go on with: to say so is all that can be done.
 func (s *survey) unseen() error {
 	n := 0
 	for _, r := range s.results {
-		if r.Err != nil {
+		env := r.Status.Plan.Environment
+		_, known := s.app.Inputs.Config.Environment(env)
+		switch {
+		case r.Err != nil:
 			n++
-			s.fail(fmt.Errorf("%s in %s can't be looked at: %w", r.Task.Secret, r.Status.Plan.Environment, r.Err))
+			s.fail(fmt.Errorf("%s in %s can't be looked at: %w", r.Task.Secret, env, r.Err))
+		case !known && !r.Status.Decision.State.Over():
+			n++
+			s.fail(rotation.Failf("put it back until that is over", "%s of %s is open in %s, which %s doesn't have any more", r.Task.Rotation, r.Task.Secret, env, s.app.Config))
 		}
 	}
 	if n > 0 {
@@ -139,12 +172,19 @@ func (s *survey) again(ctx context.Context, tasks []app.Task) error {
 	fresh, err := s.app.Look(ctx, tasks, true)
 	for _, r := range fresh {
 		i := slices.IndexFunc(s.results, func(o app.Result) bool { return same(o, r) })
-		// What hasn't begun yet is asked about as ever: to start it again changes nothing.
-		if i >= 0 && len(s.results[i].Status.Records) > 0 && len(r.Status.Records) == 0 && r.Err == nil {
+		// What hasn't begun yet is asked about as ever: to start it again changes nothing. What this run has begun is
+		// what it was started for, also when it is run again: that it rolled back is to be seen.
+		if i >= 0 && len(s.results[i].Status.Records) > 0 && !s.ours(s.results[i]) && len(r.Status.Records) == 0 && r.Err == nil {
 			s.results[i], s.restarted[attemptOf(r)] = r, question.Latest(run.CreatedAt, run.StartedAt)
 		}
 	}
 	return err
+}
+
+// ours says whether this run, in whichever attempt, was the last at work on r.
+func (s *survey) ours(r app.Result) bool {
+	last := r.Status.Records[len(r.Status.Records)-1]
+	return strings.HasPrefix(last.Runner.ID, s.runURL()+"/")
 }
 
 func attemptOf(r app.Result) string {
@@ -158,9 +198,9 @@ func same(a, b app.Result) bool {
 
 // soon is how r stands, or will within a job's patience. What waits for the environment before it as well is nobody's
 // to answer, whatever opens in the meantime.
-func (s *survey) soon(r app.Result) plan.Decision {
+func (j *job) soon(r app.Result) plan.Decision {
 	d := r.Status.Decision
-	if now := s.Clock.Now(); d.State == plan.Deferred && r.Status.Waits == "" && !d.Until.After(now.Add(patience)) {
+	if now := j.Clock.Now(); d.State == plan.Deferred && r.Status.Waits == "" && !d.Until.After(now.Add(patience)) {
 		return plan.Next(&r.Status.Plan, r.Status.Records, d.Until)
 	}
 	return d
@@ -304,23 +344,44 @@ func (s *survey) ask(ctx context.Context) error {
 	people := s.people()
 	for i := range environments {
 		e := &environments[i]
-		if len(all[e.Name]) == 0 {
+		guarded := s.guarded(ctx, people, e, all[e.Name])
+		s.items[e.Name] = s.open(e, guarded, runs, self)
+	}
+	return nil
+}
+
+// gate is what lets something go on in e that waits for approval. What was claimed as that doesn't go on by itself
+// because the house rules ask nobody any more.
+func gate(e *config.Environment, approval string) string {
+	if approval != "" && e.Approval == config.ApprovalNone {
+		return config.ApprovalRequired
+	}
+	return e.Approval
+}
+
+// guarded are the candidates whose GitHub Environment is as it must be.
+func (s *survey) guarded(ctx context.Context, people *lookup.Lookup, e *config.Environment, all []candidate) (fine []candidate) {
+	said := map[string]bool{}
+	for _, c := range all {
+		kind := gate(e, s.soon(*c.result).Approval)
+		warnings, err := people.Protected(ctx, e.GitHubEnvironment, kind)
+		if err == nil {
+			fine = append(fine, c)
+		} else {
+			hold(c.result, err)
+		}
+		if said[kind] {
 			continue
 		}
-		warnings, err := people.Protected(ctx, e.GitHubEnvironment, e.Approval)
+		said[kind] = true
 		for _, w := range warnings {
 			s.warn(w)
 		}
 		if err != nil {
 			s.fail(err)
-			for _, c := range all[e.Name] {
-				hold(c.result, err)
-			}
-			continue
 		}
-		s.items[e.Name] = s.open(e, all[e.Name], runs, self)
 	}
-	return nil
+	return fine
 }
 
 // open are the candidates that this run asks about.
@@ -330,6 +391,9 @@ func (s *survey) open(e *config.Environment, all []candidate, runs []question.Ru
 	for _, c := range all {
 		if question.Asks(c.due, self, askers, known) {
 			items = append(items, c.Item)
+		} else if run, no := question.Refused(c.due, self, askers); no {
+			hold(c.result, rotation.Failf("run the workflow anew (Run workflow) if it should go on after all; else delete the request's file",
+				"%s was rejected in run %d", e.GitHubEnvironment, run))
 		}
 	}
 	return question.Fit(items)

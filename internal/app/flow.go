@@ -74,7 +74,7 @@ func (a *App) Apply(ctx context.Context, tasks []Task, o Options) ([]Result, err
 			}
 		}
 	}
-	if len(results) > 0 {
+	if len(results) > 0 && !o.OnlyBegun { // what has begun acts for whom its claim names
 		early, enough := context.WithCancel(ctx)
 		defer enough()
 		go a.foresee(early, o.Environment, results[0].Task.job(o.Environment).Claim.Actors.Operator)
@@ -105,8 +105,10 @@ func (a *App) carry(ctx context.Context, runner *apply.Runner, r *Result, o Opti
 	if o.ByHand {
 		j.Approval = a.byHand()
 	}
-	if session, err := a.session(ctx, o.Environment, j.Claim.Actors.Operator); err == nil {
-		j.Identity = session.Identity
+	if !o.OnlyBegun {
+		if session, err := a.session(ctx, o.Environment, j.Claim.Actors.Operator); err == nil {
+			j.Identity = session.Identity
+		}
 	}
 	s, err := runner.Run(ctx, j)
 	if r.Err = err; s.Chain == nil { // not even opened

@@ -51,6 +51,7 @@ type World struct {
 	Cloud    cloud.Options                         // endpoint, credentials, transport; region and role come from the configuration
 	HTTP     *http.Client                          // of http checks; nil: a plain one
 	Patience time.Duration                         // see apply.Runner
+	Shards   int                                   // processes that share the account's writes with this one, itself among them; 0: it is alone
 	Reads    bool                                  // the evidence is only read, with the role for that where there is one
 	Preview  bool                                  // of a pull request: environments are looked at with the role for that
 	Progress func(*rotation.Plan, rotation.Record) // see apply.Runner; nil: none
@@ -82,7 +83,7 @@ const (
 
 // New is an App that has read nothing yet.
 func New(w World) *App {
-	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: rate.NewLimiter(WritesPerSecond-burst, burst)}
+	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: share(w.Shards)}
 	a.Cloud.Paces = cloud.NewPaces() // of the whole run, as writes is
 	if a.Progress == nil {
 		a.Progress = func(*rotation.Plan, rotation.Record) {}
@@ -94,6 +95,12 @@ func New(w World) *App {
 		a.Warn = func(string) {}
 	}
 	return a
+}
+
+// share is what one of several processes may write: AWS counts them together.
+func share(of int) *rate.Limiter {
+	of = max(of, 1)
+	return rate.NewLimiter(rate.Limit(float64(WritesPerSecond-burst)/float64(of)), max(burst/of, 1))
 }
 
 // Scrub removes every value this process has seen from a text.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rastup/rekey/internal/evidence"
@@ -75,6 +76,7 @@ type Job struct {
 	Claim     rotation.Claim // its Plan is of attempt 1
 	Withdrawn bool           // the request's file is gone: what hasn't begun doesn't begin
 	Again     bool           // a person starts a rolled-back rotation again
+	Attempt   int            // of Again: the attempt that was asked about, and no other; 0: whichever comes next
 	RollBack  string         // a person wants the old credential back: who, and why
 	OnlyBack  bool           // only what is going back already goes on
 	OnlyBegun bool           // nothing new is claimed
@@ -177,7 +179,10 @@ func (r *Runner) open(ctx context.Context, j Job) (*work, error) {
 	d := plan.Next(&w.plan, w.records, r.Clock.Now())
 	idle := !plan.MayHaveBegun(&w.plan, w.records) && !d.State.Over()
 	w.spend(records)
-	fresh := d.State == plan.RolledBack && j.Again || idle && (w.other != nil || w.plan.Digest != j.Claim.Plan.Digest)
+	again := j.Again && (j.Attempt == 0 || j.Attempt == w.plan.Attempt+1)
+	// What hasn't changed anything yet begins by the rules of today: whoever must approve it now does.
+	outdated := w.plan.Digest != j.Claim.Plan.Digest || !slices.Equal(w.plan.Approvals, j.Claim.Plan.Approvals)
+	fresh := d.State == plan.RolledBack && again || idle && (w.other != nil || outdated)
 	switch {
 	case fresh && !j.Withdrawn:
 		if idle && w.plan.Digest == j.Claim.Plan.Digest {

@@ -46,21 +46,40 @@ func Asks(d Due, self Asker, others []Asker, known time.Time) bool {
 	if !ever || !d.At(self.Time) {
 		return false
 	}
-	before := slices.DeleteFunc(slices.Clone(others), func(a Asker) bool {
-		return a.Run == self.Run || older(a, self) > 0 || !d.At(a.Time)
-	})
-	slices.SortFunc(before, older)
-	if since.Before(known) && slices.ContainsFunc(before, func(a Asker) bool { return a.alive(self.Time) }) {
+	if since.Before(known) && slices.ContainsFunc(before(d, self, others), func(a Asker) bool { return a.alive(self.Time) }) {
 		return false
 	}
-	var asked []Asker
-	free := func(at Asker) bool {
-		return !slices.ContainsFunc(asked, func(a Asker) bool { return a.alive(at.Time) || a.refused(at.Time) && !at.Again })
+	return !slices.ContainsFunc(asked(d, self, others), func(a Asker) bool { return a.bars(self) })
+}
+
+// Refused is the run in which a person said no to the item, where that is why self doesn't ask.
+func Refused(d Due, self Asker, others []Asker) (run int64, ok bool) {
+	all := asked(d, self, others)
+	i := slices.IndexFunc(all, func(a Asker) bool { return a.refused(self.Time) && !self.Again })
+	if i < 0 || slices.ContainsFunc(all, func(a Asker) bool { return a.alive(self.Time) }) {
+		return 0, false
 	}
-	for _, a := range before {
-		if free(a) {
-			asked = append(asked, a)
+	return all[i].Run, true
+}
+
+// bars says whether at doesn't ask what a asked.
+func (a Asker) bars(at Asker) bool { return a.alive(at.Time) || a.refused(at.Time) && !at.Again }
+
+// before are the older askers that could ask about the item, oldest first.
+func before(d Due, self Asker, others []Asker) []Asker {
+	all := slices.DeleteFunc(slices.Clone(others), func(a Asker) bool {
+		return a.Run == self.Run || older(a, self) > 0 || !d.At(a.Time)
+	})
+	slices.SortFunc(all, older)
+	return all
+}
+
+// asked are those of them that did.
+func asked(d Due, self Asker, others []Asker) (all []Asker) {
+	for _, a := range before(d, self, others) {
+		if !slices.ContainsFunc(all, func(b Asker) bool { return b.bars(a) }) {
+			all = append(all, a)
 		}
 	}
-	return free(self)
+	return all
 }
