@@ -29,6 +29,10 @@ const (
 	DefaultMaxOutput = 256 << 10 // bytes
 )
 
+// hurry is how much of Grace is left to a command when ctx ends: whoever ends this process, too, allows it seconds, and
+// it has to say yet how far it got.
+const hurry = 2 * time.Second
+
 // drain is how long Run waits, after the group is gone, for the end of an output that somebody who left the
 // group still holds open.
 const drain = time.Second
@@ -58,8 +62,9 @@ type Result struct {
 }
 
 // Run runs c and returns once its process group is gone. At the end of Within, or when ctx ends, the group gets
-// SIGTERM, and after Grace SIGKILL. An exit status, whatever it is, is no error; an end of ctx is, beside the
-// Result so far; so is what never started, which wraps ErrNotStarted (and, where it is that, fs.ErrNotExist).
+// SIGTERM, and after Grace, of which two seconds are left when ctx ended, SIGKILL. An exit status, whatever it is, is no
+// error; an end of ctx is, beside the Result so far; so is what never started, which wraps ErrNotStarted (and, where it
+// is that, fs.ErrNotExist).
 func Run(ctx context.Context, c Command) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
@@ -128,16 +133,17 @@ func (c *Command) await(ctx context.Context, cmd *exec.Cmd) (stopped bool) {
 	go func() { awaitEnd(cmd); close(ended) }()
 	timer := time.NewTimer(c.Within)
 	defer timer.Stop()
+	grace := c.Grace
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		stopped = true
+		stopped, grace = true, min(grace, hurry)
 	case <-timer.C:
 		stopped = true
 	}
 	if stopped {
 		_ = syscall.Kill(-pid, syscall.SIGTERM)
-		timer.Reset(c.Grace)
+		timer.Reset(grace)
 		select {
 		case <-ended:
 		case <-timer.C:

@@ -326,3 +326,20 @@ func TestCutOutputHoldsWholeCharactersOnly(t *testing.T) {
 		}
 	}
 }
+
+// Whoever ends the program doesn't wait for all of a command's grace.
+func TestAnEndOfTheContextHurriesTheCommand(t *testing.T) {
+	c := sh(`trap "" TERM; echo deaf; while :; do sleep 300; done`)
+	c.Grace = time.Hour
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ctx, stop := context.WithCancel(ctx)
+	c.Live = writer(func(b []byte) (int, error) { stop(); return len(b), nil })
+	if res, err := child.Run(ctx, c); !errors.Is(err, context.Canceled) || res.Signal != "killed" || res.Took > 30*time.Second {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
