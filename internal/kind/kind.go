@@ -5,6 +5,7 @@ package kind
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"time"
 
@@ -52,6 +53,8 @@ type Deps struct {
 
 	// Transport of services that aren't AWS's, below the fence that a kind puts over it; nil is Go's own.
 	Transport http.RoundTripper
+	// Dial makes the connections of databases; nil is Go's own.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Now is the time, for signatures that a service holds against its own clock. Required by the kinds that make some.
 	Now func() time.Time
 }

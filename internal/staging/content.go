@@ -62,3 +62,24 @@ func stillLive(s *look, k kept) error {
 	}
 	return nil
 }
+
+// Replace is the JSON object doc with another string at key; every other byte stays. Neither is announced: what is secret
+// in it is the caller's to say.
+func Replace(doc []byte, key, value string) ([]byte, error) { return replace(doc, key, value) }
+
+// Ours is nil while AWSCURRENT is on the old or the new version: what Restore asks for itself, for kinds that put back
+// something else before.
+func (l *Labels) Ours(ctx context.Context, past rotation.Past) error {
+	k, err := recall(past)
+	if err != nil {
+		return err
+	}
+	s, err := l.look(ctx, k.arn)
+	if err != nil {
+		return err
+	}
+	if at := s.at[Current]; at != k.old && at != k.new {
+		return astray(k, at)
+	}
+	return nil
+}
