@@ -240,14 +240,12 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil
 	}
 	refuse := func() error {
-		status, code := http.StatusBadRequest, "ThrottlingException"
-		if t.g.mode == broken {
-			status, code = http.StatusInternalServerError, "InternalServiceError"
-		}
 		out := httptest.NewRecorder()
-		out.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		out.WriteHeader(status)
-		_, _ = out.WriteString(`{"__type":"` + code + `","message":"try again"}`)
+		if t.in.Busy != nil {
+			t.in.Busy(out, req, t.g.mode == broken)
+		} else {
+			AWSBusy(out, t.g.mode == broken)
+		}
 		res = out.Result()
 		res.Request = req
 		return nil
@@ -287,3 +285,14 @@ func (s gated) List(ctx context.Context, prefix string) (l evidence.Listing, err
 }
 
 func refused() error { return errors.New("SlowDown: reduce your request rate") }
+
+// AWSBusy is an answer of AWS's JSON services that did nothing.
+func AWSBusy(out http.ResponseWriter, broken bool) {
+	status, code := http.StatusBadRequest, "ThrottlingException"
+	if broken {
+		status, code = http.StatusInternalServerError, "InternalServiceError"
+	}
+	out.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	out.WriteHeader(status)
+	_, _ = io.WriteString(out, `{"__type":"`+code+`","message":"try again"}`)
+}

@@ -22,7 +22,12 @@ type World struct {
 	Kind kind.Kind
 	// New is fresh services with one seeded target. now is the world's time. Always called in the bubble.
 	New func(now func() time.Time) Instance
+	// Apart makes the selection smaller, and the full suite too: every call becomes every so manieth. 0 is 1.
+	Apart int
 }
+
+// stride is how many calls apart the tried ones are.
+func (w World) stride() int { return stride() * max(1, w.Apart) }
 
 // An Instance is the services of one target, and how to judge them. All are required, but for those that say otherwise. The judges see
 // without being seen: they make no calls.
@@ -35,6 +40,8 @@ type Instance struct {
 	Handler func(rt http.RoundTripper, seen func([]byte)) (h rotation.Handler, arm func(context.Context, rotation.Past) error, err error)
 	// Reads says whether a call can't change anything.
 	Reads func(*http.Request) bool
+	// Wire is the service besides Service that speaks no HTTP. Optional: see Dialer.
+	Wire Wire
 	// Name of a call, for people.
 	Name func(*http.Request) string
 
@@ -54,6 +61,8 @@ type Instance struct {
 	Promoted func() string
 	// Begun is a person who begins a change of their own by hand; whole says whether it is still as they left it.
 	Begun func() (whole func() error)
+	// Busy is how the service answers a call that it didn't take: too fast, or an error of its own. nil: as AWS does.
+	Busy func(out http.ResponseWriter, r *http.Request, broken bool)
 	// Person is what a person must do while the bot waits. nil: nothing.
 	Person func()
 }

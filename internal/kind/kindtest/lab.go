@@ -342,6 +342,9 @@ func (l *lab) check(g *gate, s *site, arm func(context.Context, rotation.Past) e
 func (l *lab) job(c rotation.Chain, name, reason string, change func(*plan.Input)) apply.Job {
 	s := l.sites[c]
 	target := l.world.Kind.Shape()
+	if err := json.Unmarshal(s.Target, target); err != nil {
+		l.fault("target: %v", err)
+	}
 	recipe := l.twist.recipe(l.world.Kind.Recipe(target))
 	in := plan.Input{Rotation: name, Request: []byte("secret: " + c.Secret + "\n"), Date: start.Truncate(24 * time.Hour), Secret: c.Secret,
 		Kind: l.world.Kind.Name, Reason: reason, OnFailure: "rollback", Retain: rotation.Duration(retain), StartIn: rotation.Duration(720 * time.Hour),

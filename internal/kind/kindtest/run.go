@@ -67,7 +67,7 @@ func Run(t *testing.T, w World) {
 						}
 						t.Run(fmt.Sprintf("%s/%s/%s", sc.name, a.name, d), func(t *testing.T) {
 							t.Parallel()
-							n, bad := each(t, w, twist{}, sc, i, d, stride())
+							n, bad := each(t, w, twist{}, sc, i, d, w.stride())
 							counts <- n
 							if bad != nil {
 								t.Error(bad)
