@@ -138,7 +138,7 @@ func (t *teller) answer(ctx context.Context) error {
 		a := answers[w.Environment]
 		t.Clock.Move(a.after)
 		t.approved = a.by
-		t.line.Event(t.now(), "approve", fmt.Sprintf("@%s lets run %d go on in %s: “%s”", a.by, w.Run, w.Environment, a.says))
+		t.line.Event(t.now(), "approve", fmt.Sprintf("@%s lets run %d of rotate go on in %s: “%s”", a.by, t.number(w.Run), w.Environment, a.says))
 		t.event(page.Event{What: page.Deployed, By: a.by, Title: w.Environment, Body: a.says})
 		if err := t.Approve(ctx, w.Environment, a.by, a.says); err != nil {
 			return err
@@ -146,6 +146,12 @@ func (t *teller) answer(ctx context.Context) error {
 		t.approved = ""
 	}
 	return nil
+}
+
+// number is what GitHub shows a run by.
+func (t *teller) number(run int64) int {
+	r, _ := t.GitHub.Run(run)
+	return r.Number
 }
 
 // help is what people do about trouble: mend what was wrong, and run the workflow again, as the incident tells them to.

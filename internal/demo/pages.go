@@ -70,7 +70,7 @@ func ran(r github.Run) page.Event {
 			jobs = append(jobs, j.Name+" "+or(signs[j.Conclusion], j.Status))
 		}
 	}
-	return page.Event{What: page.Ran, At: r.CreatedAt, By: r.Actor, Title: fmt.Sprintf("%s (run %d, %s): %s", strings.TrimSuffix(r.Workflow, ".yml"), r.ID,
+	return page.Event{What: page.Ran, At: r.CreatedAt, By: r.Actor, Title: fmt.Sprintf("%s, run %d (%s): %s", strings.TrimSuffix(r.Workflow, ".yml"), r.Number,
 		strings.ReplaceAll(r.Event, "_", " "), strings.Join(jobs, ", "))}
 }
 
@@ -114,7 +114,7 @@ func (t *teller) keep(s workflow.Step, text string, err error) {
 	}
 	fmt.Fprintf(&b, "exit status %d\n", map[bool]int{true: 1}[err != nil])
 	r, _ := t.GitHub.Run(s.Run)
-	folder := fmt.Sprintf("%s-%s-%d", r.CreatedAt.UTC().Format("2006-01-02-1504"), strings.TrimSuffix(s.Workflow, ".yml"), s.Run)
+	folder := fmt.Sprintf("%s-%s-%d", r.CreatedAt.UTC().Format("2006-01-02-1504"), strings.TrimSuffix(s.Workflow, ".yml"), r.Number)
 	name := path.Join("runs", folder, strings.Trim(unsafe.ReplaceAllString(s.JobName, "-"), "-")+".log")
 	if err := t.leave(name, []byte(b.String()), 0o644); err != nil {
 		t.failed = err
