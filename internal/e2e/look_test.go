@@ -212,10 +212,12 @@ func (w *watched) everywhere() {
 		for _, c := range w.GitHub.Comments(n) {
 			texts++
 			w.search.in(t, fmt.Sprintf("a comment on #%d", n), c.Body)
+			ownMark(t, c.Body)
 		}
 	}
 	for _, i := range w.GitHub.Issues() {
 		texts++
+		ownMark(t, i.Body)
 		w.search.in(t, "issue "+i.Title, i.Title+"\n"+i.Body)
 	}
 	for _, r := range w.Engine.Runs() {
@@ -249,5 +251,13 @@ func (w *watched) commands() {
 	}
 	if quoted == 0 {
 		t.Errorf("no hostile line came to any log:\n%s", w.story())
+	}
+}
+
+// ownMark holds that a text has no hidden marker but the one it begins with, and calls nobody whom a command names.
+func ownMark(t *testing.T, body string) {
+	t.Helper()
+	if strings.LastIndex(body, "<!--") > 0 || strings.Contains(body, "@ana-sec #1") {
+		t.Errorf("a command's output gets through:\n%s", body)
 	}
 }

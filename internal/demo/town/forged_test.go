@@ -32,12 +32,12 @@ func TestAForgedCommentDoesNotTakeThePlaceOfOurs(t *testing.T) {
 			for _, c := range s.GitHub.Comments(n) {
 				all += c.Body + "\n---\n"
 			}
-			for _, want := range []string{"### ", "dev · validated", "stage · validated"} {
+			for _, want := range []string{"### 🔑 app/database · dev and stage validated", "dev · validated", "stage · validated"} {
 				if !strings.Contains(all, want) {
 					t.Errorf("no comment says %q:\n%s", want, all)
 				}
 			}
-			if strings.Contains(name, "status") && strings.Contains(all, "nothing to see here") {
+			if name == "a status" && strings.Contains(all, "nothing to see here") {
 				t.Errorf("the forged status stands:\n%s", all)
 			}
 		})
