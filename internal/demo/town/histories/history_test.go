@@ -415,7 +415,7 @@ func play(t *testing.T, seed uint64) *history {
 // troubled is the part in which everything goes wrong that can.
 func (h *history) troubled() {
 	h.opens()
-	for range 8 + h.dice.IntN(10) {
+	for range 5 + h.dice.IntN(10) {
 		h.step()
 		if len(h.broken) > 0 {
 			return
@@ -443,7 +443,7 @@ func (h *history) step() {
 				h.reviews(w)
 			}
 		}},
-		{6, h.edits}, {4, h.withdraws}, {26, h.answers}, {7, h.runs}, {6, h.dispatches}, {6, h.breaksApp},
+		{6, h.edits}, {4, h.withdraws}, {26, h.answers}, {7, h.runs}, {6, h.dispatches}, {8, h.breaksApp}, {5, h.insists},
 	}
 	sum := 0
 	for _, l := range lots {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rastup/rekey/internal/demo/town"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox/workflow"
 )
 
@@ -317,6 +319,47 @@ func (h *history) dispatches() {
 	}
 	h.advance()
 }
+
+// insists starts what rolled back again while the application is still broken, and then once more by the same run.
+func (h *history) insists() {
+	var back *attempt
+	h.all(func(a *attempt, latest bool) {
+		if latest && a.Secret == "app/database" && a.next(h.clock()).State == plan.RolledBack && h.rules[a.Environment].approval == "required" {
+			back = a
+		}
+	})
+	if back == nil {
+		return
+	}
+	env := back.Environment
+	h.sick[env] = false
+	h.w.App.Break(env, 0)
+	h.told("somebody insists on %s of %s", back.claim.Plan.Rotation, back.Chain)
+	if err := h.w.Dispatch(h.ctx, pick(h, writers), map[string]string{"rotation": back.claim.Path, "again": "true"}); err != nil {
+		h.breaks("dispatch: %v", err)
+	}
+	h.read()
+	h.fails(env)
+	waits := h.w.Waits()
+	for _, w := range waits {
+		if w.Environment == "rekey-"+env {
+			h.approve(w, h.best(w, 0))
+			h.advance()
+			h.mends(env)
+			_ = h.w.Engine.Rerun(w.Run, "li-pay", false) // where it failed
+			h.rerun[w.Run] = true
+		}
+	}
+	h.advance()
+}
+
+// fails breaks an environment's application as soon as a new credential is live there; mends undoes it.
+func (h *history) fails(env string) {
+	live := h.live(rotation.Chain{Environment: env, Secret: "app/database"})
+	h.w.App.Accept(env, live)
+}
+
+func (h *history) mends(env string) { h.w.App.AcceptAll(env) }
 
 func (h *history) breaksApp() {
 	env := pick(h, h.w.Scenario.Environments)

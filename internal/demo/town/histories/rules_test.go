@@ -117,6 +117,9 @@ func (h *history) look() {
 func (h *history) onceAsked() {
 	by, then := map[string]town.Wait{}, map[string]string{}
 	for _, w := range h.w.Waits() {
+		if h.edited(w) {
+			continue // what it asks can't be answered any more
+		}
 		items := h.itemsOf(w)
 		if len(items) == 0 {
 			h.breaks("run %d waits for %s and asks nothing", w.Run, w.Environment)
@@ -134,6 +137,18 @@ func (h *history) onceAsked() {
 			by[key], then[key] = w, h.others(it, w.Run)
 		}
 	}
+}
+
+// edited: a request was edited after the run asked about it.
+func (h *history) edited(w town.Wait) bool {
+	for _, q := range h.questions {
+		for _, x := range h.wishes {
+			if q.run == w.Run && "rekey-"+q.Environment == w.Environment && x.name == q.Rotation && x.text != q.text {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // others is what other rotations had done on the chain when a run asked.
@@ -259,8 +274,9 @@ func (h *history) calms() {
 		return
 	}
 	h.calm = true
-	for e := range h.sick {
+	for _, e := range order {
 		h.w.App.Break(e, 0)
+		h.mends(e)
 	}
 	h.told("everything calms down")
 	h.putBack()

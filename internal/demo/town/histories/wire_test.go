@@ -215,13 +215,13 @@ func (h *history) wrap(do workflow.Do) workflow.Do {
 		key := fmt.Sprintf("%d/%d/%s", s.Run, s.Attempt, s.JobName)
 		if strings.HasPrefix(s.Uses, "actions/checkout@") {
 			h.tree[key] = h.w.GitHub.Head("main")
-			h.move(time.Duration(2+h.order.IntN(5)) * time.Second) // nobody looks in the second in which their job began
 			return do(ctx, s)
 		}
 		if s.Uses != "./" {
 			h.told("run %d: %s", s.Run, s.JobName)
 			return do(ctx, s)
 		}
+		h.move(time.Duration(2+h.order.IntN(5)) * time.Second) // nobody looks in the second in which their job began
 		t := h.trouble(s)
 		h.now = t
 		h.before(s, key)
