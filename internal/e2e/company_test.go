@@ -148,12 +148,21 @@ func (c *company) checkout(s workflow.Step) error {
 	c.mu.Unlock()
 	for path, text := range c.GitHub.Files(ref) {
 		path = filepath.Join(dir, filepath.FromSlash(path))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if to, ok := strings.CutPrefix(text, symlink); ok && err == nil {
+			err = os.Symlink(to, path)
+		} else if err == nil {
+			err = os.WriteFile(path, []byte(text), 0o644)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// symlink begins the text of a file that is one, which the sandbox's repositories don't know.
+const symlink = "symlink to "
 
 // commandFiles are the runner's, by variable, as FileCommandManager.cs of github.com/actions/runner names them.
 var commandFiles = map[string]string{"GITHUB_OUTPUT": "set_output_1", "GITHUB_STEP_SUMMARY": "step_summary_1", "GITHUB_ENV": "set_env_1",

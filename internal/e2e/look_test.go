@@ -261,3 +261,23 @@ func ownMark(t *testing.T, body string) {
 		t.Errorf("a command's output gets through:\n%s", body)
 	}
 }
+
+// TestALinkInThePullRequestShowsNoVariables has files of a pull request be links to where the program's own variables,
+// memory and event are: what can't be read there can't be quoted in an annotation.
+func TestALinkInThePullRequestShowsNoVariables(t *testing.T) {
+	for _, to := range []string{"/proc/self/environ", "/proc/self/task/self/environ", "/proc/thread-self/environ", "/proc/self/mem", "/proc/self/cmdline", "/proc/self/fd/1"} {
+		for _, path := range []string{"ops/config/registry.md", ".github/rekey.yml", "rotations/2026/11/2026-11-23-a.yaml"} {
+			w := watch(t)
+			_, err := w.OpenPull(t.Context(), "li-pay", "Harmless", "", map[string]string{path: symlink + to}, false)
+			w.ok(err)
+			w.learn()
+			if len(w.ran) != 1 || w.ran[0].code < 0 {
+				t.Fatalf("%d processes:\n%s", len(w.ran), w.story())
+			}
+			w.search.in(t, path+" as "+to, w.story())
+			if strings.Contains(w.story(), "REKEY_TOKEN") || strings.Contains(w.story(), "panic: ") {
+				t.Errorf("%s as %s:\n%s", path, to, w.story())
+			}
+		}
+	}
+}

@@ -2,6 +2,8 @@ package town_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +27,7 @@ import (
 	"github.com/rastup/rekey"
 	"github.com/rastup/rekey/internal/demo/town"
 	"github.com/rastup/rekey/internal/sandbox"
+	"github.com/rastup/rekey/internal/sandbox/github"
 	"github.com/rastup/rekey/internal/sandbox/sts"
 	"github.com/rastup/rekey/internal/sandbox/workflow"
 )
@@ -50,8 +54,9 @@ func besiege(t *testing.T, strict bool, request string) *siege {
 	t.Helper()
 	s := &siege{t: t}
 	files := map[string]string{".github/rekey.yml": rules, "ops/config/registry.md": strings.ReplaceAll(registry, "~~~", "```")}
-	var err error
-	s.Town, err = town.New(t.Context(), town.Options{Root: t.TempDir(), Start: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), Files: files, Wrap: s.wrap,
+	key, err := signingKey()
+	s.ok(err)
+	s.Town, err = town.New(t.Context(), town.Options{Root: t.TempDir(), Start: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), Files: files, Wrap: s.wrap, GitHub: github.Options{Key: key},
 		Log: func(step workflow.Step, text string, err error) { s.said = append(s.said, spoken{step.JobName, text}) }})
 	s.ok(err)
 	aws, hub := httptest.NewServer(s.AWS.Handler()), httptest.NewServer(s.GitHub.Handler())
@@ -68,6 +73,9 @@ func besiege(t *testing.T, strict bool, request string) *siege {
 	}
 	return s
 }
+
+// signingKey is one for all towns: making it takes a while.
+var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 const wanted = "secret: app/database\nticket: \"#1\"\nenvironments: [dev, stage]\n"
 
