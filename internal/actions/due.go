@@ -345,7 +345,7 @@ func (s *survey) ask(ctx context.Context) error {
 	for i := range environments {
 		e := &environments[i]
 		guarded := s.guarded(ctx, people, e, all[e.Name])
-		s.items[e.Name] = s.open(e, guarded, runs, self)
+		s.items[e.Name] = s.open(ctx, people, e, guarded, runs, self)
 	}
 	return nil
 }
@@ -385,12 +385,17 @@ func (s *survey) guarded(ctx context.Context, people *lookup.Lookup, e *config.E
 }
 
 // open are the candidates that this run asks about.
-func (s *survey) open(e *config.Environment, all []candidate, runs []question.Run, self question.Asker) (items []question.Item) {
+func (s *survey) open(ctx context.Context, people people, e *config.Environment, all []candidate, runs []question.Run, self question.Asker) (items []question.Item) {
 	askers := question.Askers(runs, gates(s.app.Inputs.Config), e.Name)
 	known := s.Clock.Now().Add(-question.Expiry)
 	for _, c := range all {
 		if question.Asks(c.due, self, askers, known) {
-			items = append(items, c.Item)
+			if q := c.result.Task.Request; q != nil && len(c.result.Status.Records) == 0 {
+				s.origin(ctx, people, q)
+			}
+			if s.stands(c.result) {
+				items = append(items, c.Item)
+			}
 		} else if run, no := question.Refused(c.due, self, askers); no {
 			hold(c.result, rotation.Failf("run the workflow anew (Run workflow) if it should go on after all; else delete the request's file",
 				"%s was rejected in run %d", e.GitHubEnvironment, run))

@@ -3,7 +3,9 @@ package actions
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/policy"
 	"github.com/rastup/rekey/internal/policy/lookup"
@@ -53,15 +55,37 @@ func (s *survey) origins(ctx context.Context) {
 				continue
 			}
 		}
-		asked, err := people.Origin(ctx, q.Path, q.Bytes)
-		if err == nil {
-			s.asked[q.Path] = asked
-			continue
+		if !s.follows(*r) {
+			s.origin(ctx, people, q)
 		}
-		s.refused[q.Path] = err
-		s.fail(fmt.Errorf("nobody is asked: %w", err))
-		s.bring(ctx, q)
 	}
+}
+
+// follows says whether r's request is the one that the environment before was claimed for. That is how long it has been
+// merged at least, and its pull request is known: who asked is looked up when this run is to ask.
+func (s *survey) follows(r app.Result) bool {
+	return slices.ContainsFunc(s.results, func(o app.Result) bool {
+		if o.Task.Rotation != r.Task.Rotation || o.Task.Secret != r.Task.Secret || o.Status.Plan.Environment != r.Status.Plan.Needs || len(o.Status.Records) == 0 {
+			return false
+		}
+		c := o.Status.Records[0].Claim
+		return c.Origin != nil && c.Request == string(r.Task.Request.Bytes)
+	})
+}
+
+// origin finds out who asked for q, once.
+func (s *survey) origin(ctx context.Context, people people, q *request.Request) {
+	if _, known := s.asked[q.Path]; known || s.refused[q.Path] != nil {
+		return
+	}
+	asked, err := people.Origin(ctx, q.Path, q.Bytes)
+	if err == nil {
+		s.asked[q.Path] = asked
+		return
+	}
+	s.refused[q.Path] = err
+	s.fail(fmt.Errorf("nobody is asked: %w", err))
+	s.bring(ctx, q)
 }
 
 // bring finds the pull request on whose page people look for what became of q, whatever policy thinks of it.

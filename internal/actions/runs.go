@@ -64,6 +64,9 @@ func (s *survey) runs(ctx context.Context, oldest time.Time, asks bool) (runs []
 			}
 		}
 	}
+	list = slices.DeleteFunc(list, func(r github.Run) bool { // ended before anything of this was due: asked about none of it
+		return r.ID != id && r.Status == "completed" && r.UpdatedAt.Before(oldest.Truncate(time.Second))
+	})
 	runs = make([]question.Run, len(list))
 	var g errgroup.Group
 	g.SetLimit(8)

@@ -66,10 +66,10 @@ var calls = []struct {
 		[]string{"GET /pulls/7/reviews?per_page=100"}, []Review{{User{Login: "ana-sec"}, "APPROVED", "h1", nine}, {State: "PENDING"}}},
 	{"CommitsIn", func(ctx context.Context, c *Client) (any, error) { return c.CommitsIn(ctx, 7) },
 		[]string{`[{"sha":"s1","author":` + ana + `,"committer":` + webFlow + `},{"sha":"s2","author":null,"committer":null}]`},
-		[]string{"GET /pulls/7/commits?per_page=100"}, []Commit{{"s1", User{Login: "ana-sec"}, User{"web-flow", true}}, {SHA: "s2"}}},
+		[]string{"GET /pulls/7/commits?per_page=100"}, []Commit{{"s1", User{Login: "ana-sec"}, User{"web-flow", true}, time.Time{}}, {SHA: "s2"}}},
 	{"CommitsOf", func(ctx context.Context, c *Client) (any, error) { return c.CommitsOf(ctx, "a/b&c.yaml", "main") },
 		[]string{`[{"sha":"s1","author":` + ana + `,"committer":` + bot + `}]`}, []string{"GET /commits?path=a%2Fb%26c.yaml&per_page=100&sha=main"},
-		[]Commit{{"s1", User{Login: "ana-sec"}, User{"rekey[bot]", true}}}},
+		[]Commit{{"s1", User{Login: "ana-sec"}, User{"rekey[bot]", true}, time.Time{}}}},
 	{"Permission", func(ctx context.Context, c *Client) (any, error) { return c.Permission(ctx, "rekey[bot]") },
 		[]string{`{"permission":"write","role_name":"maintain"}`}, []string{"GET /collaborators/rekey%5Bbot%5D/permission"}, "write"},
 	{"DefaultBranch", func(ctx context.Context, c *Client) (any, error) {

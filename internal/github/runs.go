@@ -156,6 +156,6 @@ func runOf(r *gh.WorkflowRun) Run {
 	return Run{
 		ID: r.GetID(), URL: r.GetHTMLURL(), Number: r.GetRunNumber(), Attempt: r.GetRunAttempt(), Event: r.GetEvent(),
 		Branch: r.GetHeadBranch(), SHA: r.GetHeadSHA(), Status: r.GetStatus(), Conclusion: r.GetConclusion(),
-		Actor: userOf(r.Actor), Trigger: userOf(r.TriggeringActor), CreatedAt: r.GetCreatedAt().Time, StartedAt: r.GetRunStartedAt().Time,
+		Actor: userOf(r.Actor), Trigger: userOf(r.TriggeringActor), CreatedAt: r.GetCreatedAt().Time, StartedAt: r.GetRunStartedAt().Time, UpdatedAt: r.GetUpdatedAt().Time,
 	}
 }

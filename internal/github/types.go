@@ -63,6 +63,7 @@ type Run struct {
 	Trigger    User   // who started this attempt
 	CreatedAt  time.Time
 	StartedAt  time.Time // of this attempt
+	UpdatedAt  time.Time // of a completed one: not before it ended
 }
 
 // A Job of a run's latest attempt.

@@ -45,6 +45,8 @@ type siege struct {
 	before func(s workflow.Step)
 	// theft is what a thief's scripts came away with, since it was last asked.
 	theft []string
+	// counted is how many calls of GitHub were counted before.
+	counted int
 }
 
 type spoken struct{ job, text string }

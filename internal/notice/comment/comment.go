@@ -50,6 +50,7 @@ type Projector struct {
 	Options text.Options
 
 	made map[int][]github.Comment // by pull request
+	read map[int][]github.Comment // likewise: what GitHub showed, while a page is gone over
 	gone map[int64]bool
 }
 
@@ -69,6 +70,7 @@ func (p *Projector) Write(ctx context.Context, pages []Page) (t notice.Tally, er
 }
 
 func (p *Projector) page(ctx context.Context, page Page) (t notice.Tally, err error) {
+	p.read = map[int][]github.Comment{} // each hour, of every open rotation: one list is enough where nothing is to be said
 	if err = p.status(ctx, page, true, &t); err == nil {
 		err = p.audits(ctx, page, &t)
 	}
@@ -77,6 +79,7 @@ func (p *Projector) page(ctx context.Context, page Page) (t notice.Tally, err er
 	}
 	if t.Created > 0 {
 		// Another pass may have written the same at the same time: of both, each deletes the same.
+		clear(p.read)
 		if err := p.status(ctx, page, false, &t); err != nil {
 			return t, err
 		}
@@ -86,9 +89,13 @@ func (p *Projector) page(ctx context.Context, page Page) (t notice.Tally, err er
 
 // list is what GitHub shows, and what it doesn't show yet, by ID.
 func (p *Projector) list(ctx context.Context, pull int) ([]github.Comment, error) {
-	all, err := p.GitHub.Comments(ctx, pull)
-	if err != nil {
-		return nil, err
+	all, known := p.read[pull]
+	if !known {
+		var err error
+		if all, err = p.GitHub.Comments(ctx, pull); err != nil {
+			return nil, err
+		}
+		p.read[pull] = all
 	}
 	all = slices.DeleteFunc(slices.Clone(all), func(c github.Comment) bool { return p.gone[c.ID] })
 	for _, c := range p.made[pull] {
@@ -115,6 +122,7 @@ func (p *Projector) create(ctx context.Context, pull int, body string, t *notice
 		return err
 	}
 	// That it is there is believed at once; that it isn't, only by another pass.
+	clear(p.read)
 	all, err := p.list(ctx, pull)
 	if err != nil {
 		return err

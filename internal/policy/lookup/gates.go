@@ -8,7 +8,7 @@ import (
 	"github.com/rastup/rekey/internal/rotation"
 )
 
-// Approval is policy.Approval of a run, its latest state: nothing is remembered. A person's approval counts only where
+// Approval is policy.Approval of a run, its latest state: the many items that a job does at once share it. A person's approval counts only where
 // the GitHub Environment is protected as it should be.
 func (l *Lookup) Approval(ctx context.Context, kind string, q policy.Question, run int64) (*rotation.Approval, error) {
 	if kind != policy.ByPerson {
@@ -17,7 +17,9 @@ func (l *Lookup) Approval(ctx context.Context, kind string, q policy.Question, r
 	if _, err := l.Protected(ctx, q.Environment, kind); err != nil {
 		return nil, err
 	}
-	entries, err := l.c.Approvals(ctx, run)
+	l.mu.Lock()
+	entries, err := l.answers.recall(run, l.o.Now(), keepPulls, func() ([]github.Approval, error) { return l.c.Approvals(ctx, run) })
+	l.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}

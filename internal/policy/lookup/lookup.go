@@ -75,12 +75,13 @@ type Lookup struct {
 	permissions  memory[string, string]
 	environments memory[string, policy.Environment]
 	pushed       memory[string, time.Time]
+	answers      memory[int64, []github.Approval]
 }
 
 // New is a Lookup that knows nothing yet.
 func New(c Client, o Options) *Lookup {
 	return &Lookup{c: c, o: o, asked: map[string]policy.Asked{}, pullsOf: memory[string, []github.Pull]{}, pulls: memory[int, policy.Pull]{},
-		permissions: memory[string, string]{}, environments: memory[string, policy.Environment]{}, pushed: memory[string, time.Time]{}}
+		permissions: memory[string, string]{}, environments: memory[string, policy.Environment]{}, pushed: memory[string, time.Time]{}, answers: memory[int64, []github.Approval]{}}
 }
 
 // memory is answers by question, with the time they were given.
