@@ -22,12 +22,10 @@ type World struct {
 	Kind kind.Kind
 	// New is fresh services with one seeded target. now is the world's time. Always called in the bubble.
 	New func(now func() time.Time) Instance
-	// Apart makes the selection smaller, and the full suite too: every call becomes every so manieth. 0 is 1.
+	// Apart is for worlds of real servers, where a history takes a while: the selection is every so manieth disturbance of
+	// an act, at one call, and the full suite every so manieth call. 0 is as fast as memory.
 	Apart int
 }
-
-// stride is how many calls apart the tried ones are.
-func (w World) stride() int { return stride() * max(1, w.Apart) }
 
 // An Instance is the services of one target, and how to judge them. All are required, but for those that say otherwise. The judges see
 // without being seen: they make no calls.

@@ -63,7 +63,7 @@ func World(k kind.Kind, a Accounts, target map[string]any, single bool) kindtest
 	if err != nil {
 		panic(err)
 	}
-	return kindtest.World{Kind: k, Apart: 60, New: func(now func() time.Time) kindtest.Instance {
+	return kindtest.World{Kind: k, Apart: 12, New: func(now func() time.Time) kindtest.Instance {
 		var p *pair
 		j.Do(func() {
 			n++
