@@ -28,6 +28,7 @@ type work struct {
 	former     []rotation.Record  // of an attempt that was refused, and that this one takes the place of
 	refused    string             // this one is refused as that one was
 	takenUp    bool               // another runner began this attempt
+	pointed    bool               // by this one; see found
 	held       string             // why a new claim must wait
 	granted    *rotation.Approval // of the former attempt: people weren't asked for nothing
 	spent      map[string]int     // approvals that former attempts used, by run
@@ -141,15 +142,24 @@ func (w *work) admit(ctx context.Context, s rotation.Step) error {
 			w.ahead.Round(time.Second))
 	}
 	if w.lease.remaining() > 0 {
-		return nil
+		return w.found(ctx)
 	}
 	if err := w.free(); err != nil {
 		return err
 	}
 	if s.Looks {
-		return nil
+		return w.found(ctx)
 	}
 	return w.claim(ctx)
+}
+
+// found leaves the pointer by which the attempt is found without its request's file: whoever claimed it may have died
+// before that. Nothing may have begun until it is there, and what looks first is recorded without taking the chain up.
+func (w *work) found(ctx context.Context) error {
+	if w.pointed || len(w.records) == 0 || plan.MayHaveBegun(&w.plan, w.records) {
+		return nil
+	}
+	return w.point(ctx)
 }
 
 // known holds every step of the plan against the handlers, before the first one is asked anything.
@@ -237,10 +247,7 @@ func (w *work) claim(ctx context.Context) error {
 		if err := w.append(ctx, rotation.Record{Outcome: rotation.Resumed}); err != nil {
 			return err
 		}
-		if !plan.MayHaveBegun(&w.plan, w.records) {
-			return w.point(ctx)
-		}
-		return nil
+		return w.found(ctx)
 	}
 	c := w.draft()
 	if w.job.Identity != nil {
@@ -288,7 +295,9 @@ func facts(records []rotation.Record) (all []rotation.Fact) {
 }
 
 func (w *work) point(ctx context.Context) error {
-	return w.retry(ctx, func() error { return w.Bundle.Point(ctx, &w.plan, w.chain.Head()) })
+	err := w.retry(ctx, func() error { return w.Bundle.Point(ctx, &w.plan, w.chain.Head()) })
+	w.pointed = err == nil
+	return err
 }
 
 // ask records that a person wants the old credential back.
