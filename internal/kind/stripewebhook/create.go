@@ -44,9 +44,12 @@ func (h handler) create(ctx context.Context, c call) (rotation.Result, error) {
 	for _, e := range c.mine(all) {
 		if !slices.Contains(recorded, e.ID) {
 			mine = append(mine, e)
-		} else if err := api.remove(ctx, e.ID); err != nil {
+			continue
+		}
+		if err := api.remove(ctx, e.ID); err != nil {
 			return rotation.Result{}, err
 		}
+		all = slices.DeleteFunc(all, func(x *stripe.WebhookEndpoint) bool { return x.ID == e.ID })
 	}
 	m := minting{handler: h, call: c, api: api, all: all, mine: mine}
 	res, err := h.labels.Create(ctx, c.past, m.mint)
@@ -101,6 +104,9 @@ func (m *minting) mint(ctx context.Context, old staging.Content) (secret.Value, 
 		if m.now().Sub(time.Unix(e.Created, 0)) > replayed {
 			return secret.Value{}, &pause{next, "the endpoint found, " + e.ID + ", to be on record: Stripe no longer says its secret, so that it is deleted and made anew"}
 		}
+	}
+	if len(m.all) >= maxEndpoints && len(m.mine) == 0 {
+		return secret.Value{}, rotation.Failf("delete endpoints that nobody needs; disabled ones count", "Stripe has %d endpoints, and %d are allowed: since preflight there is no room for the new one", len(m.all), maxEndpoints)
 	}
 	metadata := map[string]string{metaRotation: m.id(), metaVersion: m.mark()}
 	maps.Copy(metadata, l.Metadata)

@@ -112,7 +112,7 @@ func (h handler) baseline(ctx context.Context, c call, current []byte, l like) (
 	if err := all.err(); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s the current secret and refuse a wrong one", count(len(yes), "processor takes", "processors take")), nil
+	return fmt.Sprintf("%s the current secret and none a wrong one", count(len(yes), "processor takes", "processors take")), nil
 }
 
 // problems are refusals that are told at once.
