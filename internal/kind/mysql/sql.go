@@ -168,6 +168,11 @@ func put(ctx context.Context, c database.Conn, a database.Accounts, t *database.
 	if err != nil {
 		return "", err
 	}
+	roles, err := defaults(ctx, c, old, next)
+	if err != nil {
+		return "", err
+	}
+	granted = append(granted, roles...)
 	require := map[string]string{"ANY": "SSL", "X509": "X509"}[old.tls]
 	if require == "" {
 		require = "NONE"
@@ -208,8 +213,10 @@ func alike(ctx context.Context, c database.Conn, old, next account, there bool) 
 	if slices.Equal(want, has) {
 		return nil, nil
 	}
-	if len(has) > 0 {
-		statements = append(statements, "REVOKE ALL PRIVILEGES, GRANT OPTION FROM "+next.name())
+	for _, g := range has { // roles first: MariaDB's REVOKE ALL takes them, too, MySQL's doesn't
+		if strings.HasPrefix(g, "SET DEFAULT ROLE") {
+			statements = append(statements, "SET DEFAULT ROLE NONE FOR "+next.name())
+		}
 	}
 	for _, g := range has {
 		if role, ok := strings.CutPrefix(g, "GRANT "); ok && !strings.Contains(g, " ON ") {
@@ -217,10 +224,29 @@ func alike(ctx context.Context, c database.Conn, old, next account, there bool) 
 			statements = append(statements, fmt.Sprintf("REVOKE %s FROM %s", role, next.name()))
 		}
 	}
+	if len(has) > 0 {
+		statements = append(statements, "REVOKE ALL PRIVILEGES, GRANT OPTION FROM "+next.name())
+	}
 	for _, g := range want {
 		statements = append(statements, strings.ReplaceAll(g, who, next.name()))
 	}
 	return statements, nil
+}
+
+// defaults makes the same roles the default ones in MySQL. MariaDB shows its one among the grants.
+func defaults(ctx context.Context, c database.Conn, old, next account) ([]string, error) {
+	if _, maria, err := look(ctx, c, old.user); err != nil || maria {
+		return nil, err
+	}
+	rows, err := c.Read(ctx, "SELECT DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST FROM mysql.default_roles WHERE USER = ? AND HOST = ? ORDER BY 1, 2", old.user, old.host)
+	if err != nil {
+		return nil, err
+	}
+	roles := []string{"NONE"}
+	for i, r := range rows {
+		roles = append(roles[:i], account{user: r[0], host: r[1]}.name())
+	}
+	return []string{fmt.Sprintf("ALTER USER %s DEFAULT ROLE %s", next.name(), strings.Join(roles, ", "))}, nil
 }
 
 // who stands for the account in its grants. No name can hold it: they are quoted, and it holds a zero character.
@@ -257,7 +283,12 @@ func grants(ctx context.Context, c database.Conn, query string, a account) (all 
 		all = append(all, line)
 	}
 	slices.Sort(all)
-	return all, nil
+	// MariaDB shows a default role that was revoked since, which can't be made the default of another account.
+	return slices.DeleteFunc(all, func(g string) bool {
+		role, ok := strings.CutPrefix(g, "SET DEFAULT ROLE ")
+		role = "GRANT " + strings.TrimSuffix(role, " FOR "+who) + " TO " + who
+		return ok && !slices.ContainsFunc(all, func(g string) bool { return strings.HasPrefix(g, role) })
+	}), nil
 }
 
 func back(ctx context.Context, c database.Conn, a database.Accounts, t *database.Target, password secret.Value) error {
@@ -306,7 +337,7 @@ func rights(ctx context.Context, c database.Conn) (digest, what string, err erro
 		return "", "", errors.New("MySQL doesn't say who is logged in")
 	}
 	me := account{user: rows[0][0][:at], host: rows[0][0][at+1:]}
-	all, err := grants(ctx, c, "SHOW GRANTS", me)
+	all, err := grants(ctx, c, "SHOW GRANTS FOR CURRENT_USER()", me)
 	if err != nil {
 		return "", "", err
 	}

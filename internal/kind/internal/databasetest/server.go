@@ -106,7 +106,7 @@ func start(account, binary, script string) (*Server, error) {
 		}
 		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
-	init := "CREATE USER admin@'%' IDENTIFIED BY '" + s.Password + "'; GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION;\nSET GLOBAL general_log = ON;\n" // of what comes after
+	init := "CREATE USER admin@'%' IDENTIFIED BY '" + s.Password + "';\nGRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION;\nSET GLOBAL general_log = ON;\n" // of what comes after
 	for name, data := range map[string][]byte{"password": []byte(s.Password), "cert.pem": cert, "key.pem": key, "init.sql": []byte(init)} {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.WriteFile(path, data, 0o600), os.Chown(path, uid, gid)); err != nil {
