@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // BenchmarkStart is what a job of the action takes before it does its work, lint of one secret standing for that. The
@@ -34,6 +35,7 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	var cpu time.Duration
 	once := func(b *testing.B, program string, more ...string) {
 		b.Helper()
 		c := exec.Command(program)
@@ -42,40 +44,31 @@ func BenchmarkStart(b *testing.B) {
 		if out, err := c.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("no problems")) {
 			b.Fatalf("%v\n%s", err, out)
 		}
+		cpu += c.ProcessState.UserTime() + c.ProcessState.SystemTime() // of what it started and waited for, too
 	}
-	fresh := func(b *testing.B) []string {
-		return []string{"GOCACHE=" + b.TempDir()}
+	run := func(name, program string, prepare func(b *testing.B), more func(b *testing.B) []string) {
+		b.Run(name, func(b *testing.B) {
+			prepare(b)
+			cpu = 0
+			for b.Loop() {
+				once(b, program, more(b)...)
+			}
+			b.ReportMetric(cpu.Seconds()/float64(b.N), "cpu-s/op")
+		})
 	}
-	b.Run("source,no-cache-no-modules", func(b *testing.B) {
-		for b.Loop() {
-			once(b, start, append(fresh(b), "GOMODCACHE="+b.TempDir(), "GOFLAGS=-modcacherw", "GOPROXY="+proxy, "GOSUMDB=off")...)
-		}
+	none := func(*testing.B) {}
+	nothing := func(*testing.B) []string { return nil }
+	run("source,nothing-cached", start, none, func(b *testing.B) []string {
+		return []string{"GOCACHE=" + b.TempDir(), "GOMODCACHE=" + b.TempDir(), "GOFLAGS=-modcacherw", "GOPROXY=" + proxy, "GOSUMDB=off"}
 	})
-	b.Run("source,no-cache", func(b *testing.B) {
-		for b.Loop() {
-			once(b, start, fresh(b)...)
-		}
-	})
-	b.Run("source,cached", func(b *testing.B) {
-		once(b, start)
-		for b.Loop() {
-			once(b, start)
-		}
-	})
-	b.Run("binary", func(b *testing.B) {
-		program := filepath.Join(b.TempDir(), "action")
+	run("source,modules-cached", start, none, func(b *testing.B) []string { return []string{"GOCACHE=" + b.TempDir()} })
+	run("source,all-cached", start, func(b *testing.B) { once(b, start) }, nothing)
+	program := filepath.Join(b.TempDir(), "action")
+	run("binary", program, func(b *testing.B) {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "./action")
 		build.Dir, build.Env = root, append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			b.Fatalf("%v\n%s", err, out)
 		}
-		info, err := os.Stat(program)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for b.Loop() {
-			once(b, program)
-		}
-		b.ReportMetric(float64(info.Size())/1e6, "MB")
-	})
+	}, nothing)
 }

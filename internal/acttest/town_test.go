@@ -49,9 +49,9 @@ const registry = "| Secret | Kind | Owner | Interval | Last rotated |\n| --- | -
 	"| app/database | secretsmanager | @rastup/platform | 90 days | never |\n\n## app/database\n\n```yaml\n" + dev + stage + prod + "```\n"
 
 const (
-	dev   = "dev:\n  target: {secret: rekey/dev/app-database, key: password, generate: {length: 32}}\n  checks: [{name: health, http: {url: APP/dev/health, within: 1s}}]\n"
-	stage = "stage:\n  target: {secret: rekey/stage/app-database, key: password, generate: {length: 32}}\n  checks: [{name: health, http: {url: APP/stage/health, within: 1s}}]\n"
-	prod  = "prod:\n  target: {secret: rekey/prod/app-database, key: password, generate: {length: 32}}\n  checks: [{name: health, http: {url: APP/prod/health, within: 1s}}]\n"
+	dev   = "dev:\n  target: {secret: rekey/dev/app-database, key: password, generate: {length: 32}}\n  checks: [{name: health, http: {url: APP/dev/health, within: 2s}}]\n"
+	stage = "stage:\n  target: {secret: rekey/stage/app-database, key: password, generate: {length: 32}}\n  checks: [{name: health, http: {url: APP/stage/health, within: 2s}}]\n"
+	prod  = "prod:\n  target: {secret: rekey/prod/app-database, key: password, generate: {length: 32}}\n  checks: [{name: health, http: {url: APP/prod/health, within: 2s}}]\n"
 )
 
 // roles are those of docs/github.md, each with the trust policy that people are told to copy.
@@ -326,7 +326,9 @@ func (w *town) happen(workflow, event, payload, branch, sha, actor string) *run 
 	w.write("head", sha+"\n") // GitHub here counts its own commits
 	w.Env["GITHUB_RUN_ID"] = strconv.FormatInt(w.run, 10)
 	w.Env["REKEY_TEST_AHEAD"] = w.clock.ahead.String()
+	hub, aws := len(w.hub.Calls()), len(w.aws.Calls())
 	got := w.play(workflow, event, payload)
 	w.over(got)
+	w.t.Logf("cost: %s: %d jobs, %d calls to GitHub, %d to AWS", event, len(got.Calls), len(w.hub.Calls())-hub, len(w.aws.Calls())-aws)
 	return got
 }
