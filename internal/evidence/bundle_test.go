@@ -163,6 +163,20 @@ func TestFilesOfARepeatedStepAreKeptBesideEachOther(t *testing.T) {
 	}
 }
 
+// dated is a store that knows when everything was stored.
+type dated struct {
+	*memory
+	at time.Time
+}
+
+func (d dated) List(ctx context.Context, prefix string) (evidence.Listing, error) {
+	l, err := d.memory.List(ctx, prefix)
+	for i := range l.Objects {
+		l.Objects[i].StoredAt = d.at
+	}
+	return l, err
+}
+
 func TestOneListingAMonthFindsEveryOpenRotation(t *testing.T) {
 	ctx, s := context.Background(), newMemory()
 	b := evidence.NewBundle(s, evidence.Options{})
@@ -193,6 +207,15 @@ func TestOneListingAMonthFindsEveryOpenRotation(t *testing.T) {
 	}
 	if got := open(nov, nov); !slices.Equal(got, want[1:]) || s.calls["list"] != 1 {
 		t.Errorf("%q in %d listings", got, s.calls["list"])
+	}
+	// What was closed lately is told from what is open, and what was closed before isn't there.
+	dated := evidence.NewBundle(dated{s, nov}, evidence.Options{})
+	early, err := dated.Recent(ctx, nov, nov, nov.Add(-time.Hour))
+	must(t, err)
+	late, err := dated.Recent(ctx, nov, nov, nov)
+	must(t, err)
+	if len(early) != 2 || !early[0].Closed.IsZero() || early[1].Secret != "app/key" || !early[1].Closed.Equal(nov) || len(late) != 1 {
+		t.Errorf("closed lately %+v, before %+v", early, late)
 	}
 	// Another attempt opens it again, until that is closed.
 	point("dev", "app/key", "2026-11-23-app-key", 2)
