@@ -124,12 +124,6 @@ func (h *handler) restore(ctx context.Context, t Target, past rotation.Past) (ro
 	if err := h.point(ctx, t.Alias, k.old); err != nil {
 		return rotation.Result{}, err
 	}
-	if l, err = h.at(ctx, t.Alias); err != nil {
-		return rotation.Result{}, err
-	}
-	if *l.Arn != k.old {
-		return rotation.Result{Wait: fmt.Sprintf("%s to be seen on %s again", t.Alias, called(k.old)), Again: 5 * time.Second}, nil
-	}
 	return rotation.Result{Text: fmt.Sprintf("%s names %s again", t.Alias, called(k.old))}, nil
 }
 

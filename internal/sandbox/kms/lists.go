@@ -212,9 +212,8 @@ func (s *Service) point(p wire.Place, name string, k *key, now time.Time) {
 		s.aliases[p][name] = a
 	}
 	if a.target != k.id {
-		a.before, a.target = a.target, k.id
+		a.before, a.target, a.moved = a.target, k.id, now
 	}
-	a.moved = now
 }
 
 // pointing reads a request that points an alias at a key, which must not be on its way out.
