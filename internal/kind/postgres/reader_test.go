@@ -1,0 +1,24 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+func TestAConsumerReadsOnAllThrough(t *testing.T) {
+	s := newScene(t, "reads on", Target{})
+	s.ReadsOn(t, func(user, password string) (func() error, func(), error) {
+		c, err := s.login(t, user, password)
+		if err != nil {
+			return nil, nil, err
+		}
+		query := func() error {
+			if got, err := ask(c, `SELECT n FROM "of others"`); err != nil || got != "7" {
+				return errors.Join(err, errors.New("got "+got))
+			}
+			return nil
+		}
+		return query, func() { _ = c.Close(context.Background()) }, nil
+	})
+}
