@@ -13,7 +13,7 @@ import (
 
 // TestHistories plays a few, with REKEY_FULL=1 a thousand, with REKEY_SEED=n that one, and tells it.
 func TestHistories(t *testing.T) {
-	first, n := uint64(1), uint64(12)
+	first, n := uint64(1), uint64(8)
 	if os.Getenv("REKEY_FULL") != "" {
 		n = 1000
 	}

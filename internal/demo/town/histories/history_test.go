@@ -119,7 +119,7 @@ func newHistory(ctx context.Context, seed uint64, root string) (*history, error)
 	o := town.Options{Root: root, Start: h.start, Wrap: h.wrap, Log: h.log, Files: map[string]string{".github/rekey.yml": h.houseRules(), "ops/config/registry.md": registry()},
 		GitHub: github.Options{Key: key()}, KeepApprovals: h.chance(30),
 		Pick: func(n int) int {
-			if h.order.IntN(3) > 0 {
+			if h.order.IntN(1+int(seed%3)) > 0 {
 				return 0
 			}
 			return h.order.IntN(n)

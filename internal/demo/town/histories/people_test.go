@@ -184,6 +184,12 @@ func (h *history) pushed(sha, by string, files ...string) {
 	if _, err := h.w.Engine.Trigger(workflow.Event{Name: "push", Ref: "refs/heads/main", SHA: sha, Actor: by, Files: files}); err != nil {
 		h.breaks("a push: %v", err)
 	}
+	if h.chance(20) { // two runs begin at once
+		h.told("... in the very second of the schedule")
+		if _, err := h.w.Engine.Trigger(workflow.Event{Name: "schedule", Ref: "refs/heads/main", SHA: sha, Actor: "root-admin", Cron: town.Cron}); err != nil {
+			h.breaks("schedule: %v", err)
+		}
+	}
 	if h.chance(80) {
 		h.advance()
 	}
