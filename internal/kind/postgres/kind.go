@@ -16,6 +16,7 @@ import (
 	"github.com/rastup/rekey/internal/kind/internal/database"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/secret/spec"
 )
 
 // Kind is this kind's line in the table.
@@ -31,7 +32,26 @@ func Kind() kind.Kind {
 }
 
 // A Target is one PostgreSQL account's secret.
-type Target database.Target
+type Target struct {
+	// Secret is the name or ARN of the account's secret in AWS Secrets Manager: a JSON document with engine, host, port, dbname, username and password.
+	Secret string `json:"secret" yaml:"secret" rekey:"required" jsonschema:"required"`
+	// Admin is the name or ARN of the secret with the administering account, which has a row of its own in the registry.
+	Admin string `json:"admin" yaml:"admin" rekey:"required" jsonschema:"required"`
+	// Host that the administering account logs in at, where its own secret names none. The account's secret must name the same.
+	Host string `json:"host,omitempty" yaml:"host"`
+	// Strategy is alternating-users (default) or single-user.
+	Strategy string `json:"strategy,omitempty" yaml:"strategy" jsonschema:"enum=alternating-users,enum=single-user"`
+	// Users are the two accounts to alternate between, the first of which has the rights and owns what is made. Left out, the account of the secret and that name with _clone.
+	Users []string `json:"users,omitempty" yaml:"users"`
+	// TLS is verify (default: certificate and host name), encrypt (neither is verified) or off.
+	TLS string `json:"tls,omitempty" yaml:"tls" jsonschema:"enum=verify,enum=encrypt,enum=off"`
+	// CA is the certificates, as PEM, that the server's must descend from. Left out, those that the system trusts.
+	CA string `json:"ca,omitempty" yaml:"ca"`
+	// KMSKey is the key that the secret must be encrypted with: ID, ARN or alias, as the secret names it. Left out, any.
+	KMSKey string `json:"kms_key,omitempty" yaml:"kms_key"`
+	// Generate says how new passwords look.
+	Generate spec.Spec `json:"generate,omitzero" yaml:"generate"`
+}
 
 // Identity is the secret's.
 func (t *Target) Identity() string { return (*database.Target)(t).Identity() }

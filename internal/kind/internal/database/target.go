@@ -18,7 +18,7 @@ const (
 	Dual        = "dual-password" // MySQL 8.0.14 and later
 )
 
-// A Target is one database account's secret.
+// A Target is one database account's secret: the kinds' own have the same fields, and comments for the schema.
 type Target struct {
 	// Secret is the name or ARN of the account's secret in AWS Secrets Manager: a JSON document with engine, host, port, dbname, username and password.
 	Secret string `json:"secret" yaml:"secret" rekey:"required" jsonschema:"required"`
