@@ -55,15 +55,17 @@ var importRules = []importRule{
 	{Rule: "app is imported by the program and its demo only",
 		From: "./internal/...", Except: "./internal/demo ./internal/demo/town ./internal/actions ./internal/app", Not: "./internal/app", Direct: true},
 	{Rule: "nothing real depends on the sandbox",
-		From: text + " " + secrets + " ./internal/cloud ./internal/github", Except: "./internal/kind/kindtest", Not: "./internal/sandbox/..."},
+		From: text + " " + secrets + " ./internal/cloud ./internal/github", Except: "./internal/kind/kindtest ./internal/kind/internal/databasetest", Not: "./internal/sandbox/..."},
 	{Rule: "the product imports these modules and no other",
 		From: "./internal/... ./cmd/... ./action", Except: "./internal/kind/kindtest ./internal/sandbox/github/openapitest", Not: "third-party", But: modules, Direct: true},
+	{Rule: "real database servers are for tests only",
+		From: "./internal/... ./cmd/... ./action", Not: "./internal/kind/internal/databasetest"},
 	{Rule: "GitHub's API description is for tests only",
 		From: "./internal/... ./cmd/... ./action", Not: "./internal/sandbox/github/openapitest"},
 }
 
 // modules are the third-party modules the product needs. Those of tests only (go-cmp, rapid, testscript) aren't here.
-const modules = "github.com/aws/... github.com/golang-jwt/jwt/v5 github.com/google/go-github/v62/... github.com/rhysd/actionlint github.com/sethvargo/go-githubactions github.com/spf13/cobra " +
+const modules = "github.com/aws/... github.com/golang-jwt/jwt/v5 github.com/google/go-github/v62/... github.com/go-sql-driver/mysql github.com/jackc/pgx/v5/pgconn github.com/rhysd/actionlint github.com/sethvargo/go-githubactions github.com/spf13/cobra " +
 	"github.com/yuin/goldmark/... golang.org/x/sync/... golang.org/x/term golang.org/x/time/rate gopkg.in/yaml.v3"
 
 func TestEveryPackageHasARoom(t *testing.T) {

@@ -76,10 +76,10 @@ type sourceRule struct {
 const product = "./internal/... ./cmd/..."
 
 // suites are tests that other packages run: they may look at the clock and the environment as tests do.
-const suites = "./internal/kind/kindtest ./internal/evidence/evidencetest ./internal/report/reporttest ./internal/sandbox/github/openapitest"
+const suites = "./internal/kind/kindtest ./internal/evidence/evidencetest ./internal/report/reporttest ./internal/sandbox/github/openapitest ./internal/kind/internal/databasetest"
 
 var sourceRules = []sourceRule{
-	{"only apply and child wait; kindtest does in a bubble of synctest, where no real time passes", product, "./internal/apply ./internal/child ./internal/kind/kindtest",
+	{"only apply and child wait; kindtest does in a bubble of synctest, where no real time passes, databasetest for real servers", product, "./internal/apply ./internal/child ./internal/kind/kindtest ./internal/kind/internal/databasetest",
 		names("time.Sleep time.After time.AfterFunc time.NewTimer time.NewTicker time.Tick"),
 		`import clock "time"; func f() { clock.Sleep(1) }`},
 	{"only the program reads the clock", "./internal/...", suites,
@@ -88,7 +88,7 @@ var sourceRules = []sourceRule{
 	{"only the program reads the environment", "./internal/...", suites,
 		names("os.Getenv os.LookupEnv os.Environ os.ExpandEnv syscall.Getenv syscall.Environ"),
 		`import "os"; func f() { _, _ = os.LookupEnv("A") }`},
-	{"only child starts programs", product, "./internal/child",
+	{"only child starts programs, and databasetest servers", product, "./internal/child ./internal/kind/internal/databasetest",
 		names("os.StartProcess syscall.Exec syscall.ForkExec syscall.StartProcess"),
 		`import "syscall"; func f() { syscall.Exec("a", nil, nil) }`},
 	{"no init functions", product, "", noInit, `func init() {}`},
@@ -100,7 +100,7 @@ var sourceRules = []sourceRule{
 }
 
 // mayPanic are packages that check the program's own mistakes with panic.
-const mayPanic = "./internal/report/reporttest ./internal/sandbox ./internal/sandbox/github" // the sandbox cuts connections as net/http has it
+const mayPanic = "./internal/report/reporttest ./internal/kind/internal/databasetest ./internal/sandbox ./internal/sandbox/github" // the sandbox cuts connections as net/http has it
 
 func names(list string) func(*source) []string {
 	forbidden := strings.Fields(list)
