@@ -107,6 +107,9 @@ func TestARotationIsStartedAgainAfterItWentBack(t *testing.T) {
 	w.leaves(w.happen(rotate, "workflow_dispatch", payload, "main", w.hub.Head("main"), "ana-sec"),
 		"plan: due"+asked+"|stage: apply environment=stage shard=1/1"+asked+"|after-stage: due"+asked+"|after-prod: due"+asked, "after-prod after-stage plan prod! stage", false)
 	w.holds("again")
+	w.clock.move(time.Hour)
+	w.leaves(w.happen(rotate, "schedule", "schedule", "main", w.hub.Head("main"), "root-admin"), "plan: due", "plan", true) // who said no isn't asked again
+	w.holds("rejected")
 	if now := w.current(); now["stage"] == before["stage"] || now["prod"] != before["prod"] {
 		t.Errorf("live are %v, were %v", now, before)
 	}
