@@ -18,6 +18,7 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
 	"github.com/rastup/rekey/internal/sandbox/sts"
+	"github.com/rastup/rekey/internal/sandbox/typesense"
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
 
@@ -33,6 +34,10 @@ func (w *World) Handler() http.Handler { return http.HandlerFunc(w.serve) }
 func (w *World) serve(out http.ResponseWriter, in *http.Request) {
 	if stripe.Mine(in) {
 		w.Stripe.ServeHTTP(out, in)
+		return
+	}
+	if typesense.Mine(in) {
+		w.Typesense.ServeHTTP(out, in)
 		return
 	}
 	id := w.random.UUID()

@@ -24,6 +24,7 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
 	"github.com/rastup/rekey/internal/sandbox/sts"
+	"github.com/rastup/rekey/internal/sandbox/typesense"
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
 
@@ -52,7 +53,8 @@ type World struct {
 	Logs           *logs.Service
 	STS            *sts.Service
 	IAM            *iam.Service
-	Stripe         *stripe.Service // has keys, calls and faults of its own
+	Stripe         *stripe.Service    // has keys, calls and faults of its own
+	Typesense      *typesense.Service // likewise; its bootstrap key is TypesenseKey
 
 	clock  wire.Clock
 	random *wire.Random
@@ -69,6 +71,9 @@ type key struct {
 	who           wire.Identity
 }
 
+// TypesenseKey is the bootstrap key of every world's Typesense. It opens nothing but a sandbox.
+const TypesenseKey = "sandbox-only-typesense-bootstrap"
+
 // New makes an empty world that lives by clock: no key, no secret, no bucket. See Seed.
 func New(clock wire.Clock) *World {
 	w := &World{clock: clock, random: wire.NewRandom(1), keys: map[string]key{}}
@@ -80,6 +85,7 @@ func New(clock wire.Clock) *World {
 	w.STS = sts.New(w.random, w.addSession)
 	w.IAM = iam.New(w.STS, w.decide)
 	w.Stripe = stripe.New(clock, wire.NewRandom(2))
+	w.Typesense = typesense.New(clock, wire.NewRandom(3), TypesenseKey, "products")
 	return w
 }
 

@@ -140,7 +140,7 @@ func (s *Service) find(id int64) *Key {
 
 // Mine says whether a request is for Typesense.
 func Mine(r *http.Request) bool {
-	return r.Header.Get(Header) != "" || r.URL.Path == "/health"
+	return r.Header.Get(Header) != "" || r.URL.Path == "/health" && r.Header.Get("Authorization") == ""
 }
 
 // ServeHTTP is every node's API at its root: the host says which.
