@@ -43,7 +43,7 @@ func (j *job) due(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := &survey{job: j, mistaken: found.Len() > 0}
+	s := &survey{job: j, mistaken: found.Len() > 0, read: j.Clock.Now()}
 	if s.results, err = j.app.Look(ctx, tasks, false); err != nil {
 		return err
 	}
@@ -138,6 +138,7 @@ func (j *job) named() ([]string, error) {
 type survey struct {
 	*job
 	mistaken bool
+	read     time.Time // when the journal was
 	results  []app.Result
 	asked    map[string]policy.Asked // by request path
 	refused  map[string]error        // by request path: why nobody is asked
@@ -401,7 +402,11 @@ func (s *survey) open(ctx context.Context, people people, e *config.Environment,
 				"%s was rejected in run %d", e.GitHubEnvironment, run))
 		}
 	}
-	return question.Fit(items)
+	fit := question.Fit(items)
+	if left := len(items) - len(fit); left > 0 {
+		s.warn(fmt.Sprintf("%s: one question holds %d of %d rotations; the others are asked about when it has been answered", e.Name, len(fit), len(items)))
+	}
+	return fit
 }
 
 // A part of the outputs: what is asked in an environment.

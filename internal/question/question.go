@@ -161,7 +161,7 @@ func check(items []Item) error {
 	}
 	seen := map[Item]bool{}
 	for i, it := range items {
-		key := Item{Rotation: it.Rotation, Secret: it.Secret, For: it.For}
+		key := Item{Rotation: it.Rotation, Secret: it.Secret}
 		switch {
 		case it.Rotation == "" || it.Secret == "" || it.Environment == "":
 			return fmt.Errorf("item %d of the question lacks rotation, secret or environment", i+1)
