@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-// TestHistories plays a few, with REKEY_FULL=1 a thousand, with REKEY_SEED=n that one, and tells it.
+// TestHistories plays a few, with REKEY_FULL=1 three hundred, with REKEY_SEED=n that one, and tells it.
 func TestHistories(t *testing.T) {
 	first, n := uint64(1), uint64(8)
 	if os.Getenv("REKEY_FULL") != "" {
-		n = 1000
+		n = 300
 	}
 	if s := os.Getenv("REKEY_SEEDS"); s != "" {
 		from, to, _ := strings.Cut(s, "-")

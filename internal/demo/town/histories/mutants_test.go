@@ -27,8 +27,8 @@ var mutants = map[string][3]string{
 
 // TestMutants: a mutant is built beside the tree, and played until a history notices.
 func TestMutants(t *testing.T) {
-	if os.Getenv("REKEY_FULL") == "" {
-		t.Skip("takes minutes: REKEY_FULL=1")
+	if os.Getenv("REKEY_MUTANTS") == "" {
+		t.Skip("takes long: REKEY_MUTANTS=1")
 	}
 	root, err := filepath.Abs("../../../..")
 	if err != nil {
