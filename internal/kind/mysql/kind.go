@@ -56,7 +56,7 @@ func (t *Target) Identity() string { return (*database.Target)(t).Identity() }
 
 // Check reports what can't be right wherever the account lives.
 func (t *Target) Check(r *problem.Report) {
-	(*database.Target)(t).CheckFor(r, engine(), database.Alternating, database.SingleUser, database.Dual)
+	(*database.Target)(t).CheckFor(r, engine())
 	if t.Strategy == database.Dual && t.TLS == "off" {
 		r.Add("tls", "tls", "leave tls out", "strategy dual-password sends the new password to the server: not without TLS")
 	}

@@ -113,7 +113,7 @@ func fit(ctx context.Context, c database.Conn, a database.Accounts, t *database.
 	}
 	if len(open) > 0 && !inUse {
 		return "", rotation.Failf("end them when nobody needs them any more, or name another pair under users in the registry",
-			"%q, which is to become the live account, has %d sessions open; the first is %s", a.New, len(open), open[0].About)
+			"%q, which is to become the live account, has %s open; the first is %s", a.New, database.Count(len(open)), open[0].About)
 	}
 	return fmt.Sprintf("%s, %q is there", version, a.New), nil
 }

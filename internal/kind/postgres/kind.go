@@ -58,7 +58,7 @@ func (t *Target) Identity() string { return (*database.Target)(t).Identity() }
 
 // Check reports what can't be right wherever the account lives.
 func (t *Target) Check(r *problem.Report) {
-	(*database.Target)(t).CheckFor(r, engine(), database.Alternating, database.SingleUser)
+	(*database.Target)(t).CheckFor(r, engine())
 }
 
 // New makes the handler for one environment.

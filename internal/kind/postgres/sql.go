@@ -104,7 +104,7 @@ func spare(ctx context.Context, c database.Conn, a database.Accounts, inUse bool
 	}
 	if len(open) > 0 && !inUse {
 		return rotation.Failf("end them when nobody needs them any more, or name another pair under users in the registry",
-			"%q, which is to become the live account, has %d sessions open; the first is %s", a.New, len(open), open[0].About)
+			"%q, which is to become the live account, has %s open; the first is %s", a.New, database.Count(len(open)), open[0].About)
 	}
 	if a.New == a.Owner {
 		return nil
@@ -296,7 +296,7 @@ func rights(ctx context.Context, c database.Conn) (digest, what string, err erro
 }
 
 func sessions(ctx context.Context, c database.Conn, user, mark string) (all []database.Session, err error) {
-	query, args := `SELECT pid, coalesce(application_name, ''), coalesce(client_addr::text, 'local or hidden'), coalesce(datname, ''), coalesce(to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'a time that is hidden')
+	query, args := `SELECT pid, coalesce(application_name, ''), coalesce(host(client_addr), 'local or hidden'), coalesce(datname, ''), coalesce(to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'a time that is hidden')
 		FROM pg_stat_activity WHERE usename = $1 AND pid <> pg_backend_pid()`, []string{user}
 	if mark != "" {
 		query, args = query+` AND backend_start < $2::timestamptz`, append(args, mark)

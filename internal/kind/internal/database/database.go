@@ -107,7 +107,9 @@ func (h *handler) admin(ctx context.Context, t *Target, at document) (Conn, erro
 	switch {
 	case d.host == "":
 		return nil, rotation.Failf("name the server as host in the registry, or in the administering secret", "neither the administering secret %q nor the registry names a server", t.Admin)
-	case t.Host != "" && !strings.EqualFold(d.host, t.Host), !strings.EqualFold(d.host, at.host) || d.port != at.port:
+	case t.Host != "" && !strings.EqualFold(d.host, t.Host):
+		return nil, rotation.Failf("have them name one server in the same words", "the registry names the server %q, the administering secret %q", t.Host, d.host)
+	case !strings.EqualFold(d.host, at.host) || d.port != at.port:
 		return nil, rotation.Failf("the administering account logs in only where its own secret, or the registry, says: have both secrets name one server in the same words",
 			"%q names the server %s, the administering secret %s", t.Secret, at.server(), d.server())
 	}

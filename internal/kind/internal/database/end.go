@@ -38,11 +38,12 @@ func (h *handler) adopted(ctx context.Context, t *Target, past rotation.Past) (r
 		fmt.Fprintf(&list, "%s\n", s.About)
 	}
 	return rotation.Result{Facts: map[string]string{"not_adopted": fmt.Sprint(len(open))},
-		Text:  fmt.Sprintf("not adopted: %s still open under the old login, to be ended; the first is %s", count(len(open)), open[0].About),
+		Text:  fmt.Sprintf("not adopted: %s still open under the old login, to be ended; the first is %s", Count(len(open)), open[0].About),
 		Files: []rotation.File{{Name: "sessions.txt", Data: []byte(list.String())}}}, nil
 }
 
-func count(n int) string {
+// Count is a number of sessions in words.
+func Count(n int) string {
 	if n == 1 {
 		return "1 session"
 	}
@@ -146,10 +147,10 @@ func (h *handler) end(ctx context.Context, c Conn, user, mark string) (text stri
 			return "", rotation.Result{}, judge(err, doing)
 		}
 		if len(left) == 0 {
-			return "; ended " + count(len(open)), rotation.Result{}, nil
+			return "; ended " + Count(len(open)), rotation.Result{}, nil
 		}
 	}
-	return "", rotation.Result{Wait: fmt.Sprintf("%s of %q to end", count(len(open)), user), Again: closing}, nil
+	return "", rotation.Result{Wait: fmt.Sprintf("%s of %q to end", Count(len(open)), user), Again: closing}, nil
 }
 
 // refused tries the old login: it must fail.

@@ -81,6 +81,9 @@ func judge(err error, doing string) error {
 	case Denied:
 		return rotation.Failf("see what the administering account needs, in the documentation of the kind", "%s: %v", doing, e)
 	case No:
+		if e.Code == "" { // our own words say what to do
+			return rotation.Failf("", "%s: %v", doing, e)
+		}
 		return rotation.Failf("look the code up in the server's manual; its log says more", "%s: %v", doing, e)
 	}
 	return fmt.Errorf("%s: %w", doing, e)

@@ -3,7 +3,6 @@ package database
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"slices"
 	"strings"
 
 	"github.com/rastup/rekey/internal/problem"
@@ -73,7 +72,7 @@ func (t *Target) Accounts(user string) (Accounts, bool) {
 const clone = "_clone"
 
 // CheckFor reports what can't be right wherever the account lives.
-func (t *Target) CheckFor(r *problem.Report, e Engine, strategies ...string) {
+func (t *Target) CheckFor(r *problem.Report, e Engine) {
 	for _, at := range []struct{ key, name string }{{"secret", t.Secret}, {"admin", t.Admin}} {
 		if msg, hint := staging.CheckName(at.name); msg != "" {
 			r.Add(at.key, "secret-name", hint, "%s %s", problem.Quote(at.name), msg)
@@ -81,9 +80,6 @@ func (t *Target) CheckFor(r *problem.Report, e Engine, strategies ...string) {
 	}
 	if t.Secret != "" && t.Identity() == staging.Identity(t.Admin) {
 		r.Add("admin", "admin", "name the secret of an account that may change others' passwords", "the account can't administer its own rotation")
-	}
-	if !slices.Contains(strategies, t.Plan()) {
-		r.Add("strategy", "strategy", "one of "+strings.Join(strategies, ", "), "no strategy %s of kind %s", problem.Quote(t.Strategy), e.Kind)
 	}
 	t.checkUsers(r, e)
 	t.checkTLS(r)
@@ -121,16 +117,13 @@ func badUser(name string, e Engine) string {
 }
 
 func (t *Target) checkTLS(r *problem.Report) {
-	if !slices.Contains([]string{"", "verify", "encrypt", "off"}, t.TLS) {
-		r.Add("tls", "tls", "one of verify, encrypt, off", "no such use of TLS: %s", problem.Quote(t.TLS))
-	}
 	if t.CA == "" {
 		return
 	}
 	if t.TLS == "encrypt" || t.TLS == "off" {
 		r.Add("ca", "tls", "leave tls out to have the certificate verified", "tls is %s, so no certificate is verified", t.TLS)
 	}
-	if !x509.NewCertPool().AppendCertsFromPEM([]byte(t.CA)) {
+	if t.TLS != "encrypt" && t.TLS != "off" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.CA)) {
 		r.Add("ca", "tls", "-----BEGIN CERTIFICATE----- and so on, as a block: ca: |", "ca holds no certificate")
 	}
 }
