@@ -180,7 +180,7 @@ func (h *handler) finish(ctx context.Context, k kept, past rotation.Past) (rotat
 	l, err := h.describe(ctx, k.new)
 	switch {
 	case cloud.Code(err) == notFound || err == nil && l.KeyState == types.KeyStateCreating:
-		return rotation.Result{Wait: called(k.new) + " to be shown", Again: 3 * time.Second}, nil
+		return rotation.Result{}, fmt.Errorf("%s isn't shown yet", called(k.new)) // tried again, even late
 	case err != nil:
 		return rotation.Result{}, cloud.Judge(err, "look at "+called(k.new))
 	}

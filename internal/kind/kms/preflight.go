@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -14,6 +15,10 @@ import (
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/rotation"
 )
+
+// settled is when what was made with a key is surely shown with it (AWS KMS developer guide, eventual consistency).
+// A key that was made a moment ago by another rotation would pass on tags that it doesn't show yet: none.
+const settled = 5 * time.Minute
 
 // found is what preflight reads.
 type found struct {
@@ -45,6 +50,9 @@ func (h *handler) preflight(ctx context.Context, t Target, past rotation.Past) (
 	f := found{look: l}
 	if err := h.read(ctx, t, &f); err != nil {
 		return rotation.Result{}, err
+	}
+	if left := settled - l.now.Sub(aws.ToTime(l.CreationDate)); len(f.tags) == 0 && left > 0 {
+		return rotation.Result{Wait: "the tags of " + called(*l.Arn) + ", which is new, to be shown", Again: min(left, 15*time.Second)}, nil
 	}
 	if n := len(inherited(f.tags)) + len(ours); n > maxTags {
 		return rotation.Result{}, rotation.Failf("remove tags that nobody needs", "%s would have %d tags with ours, and %d are allowed", called(*l.Arn), n, maxTags)

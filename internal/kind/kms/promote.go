@@ -89,10 +89,18 @@ func (h *handler) promote(ctx context.Context, t Target, past rotation.Past) (ro
 	return rotation.Result{Facts: facts, Text: text}, nil
 }
 
-// point may be repeated; a call that is answered has had its effect.
+// point moves the alias, and is done when it is seen where it should be: what comes next looks by it. Not seen yet is
+// an unknown outcome, asked for again a few times even when the step's time is over. It may be repeated.
 func (h *handler) point(ctx context.Context, alias, arn string) error {
 	_, err := h.kms.UpdateAlias(ctx, &kms.UpdateAliasInput{AliasName: &alias, TargetKeyId: &arn}, once)
-	return cloud.Judge(err, "point "+alias+" at "+called(arn))
+	if err != nil {
+		return cloud.Judge(err, "point "+alias+" at "+called(arn))
+	}
+	l, err := h.at(ctx, alias)
+	if err == nil && *l.Arn != arn {
+		return fmt.Errorf("%s isn't seen on %s yet", alias, called(arn))
+	}
+	return err
 }
 
 // restore lets the alias name the old key again, which it brings back from being disabled, or on its way out.
