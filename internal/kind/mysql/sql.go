@@ -121,7 +121,7 @@ func fit(ctx context.Context, c database.Conn, a database.Accounts, t *database.
 func dual(version string, maria bool, old account) (string, error) {
 	parts := strings.SplitN(version+"..", ".", 3)
 	major, _ := strconv.Atoi(parts[0])
-	patch, _ := strconv.Atoi(strings.TrimRight(parts[2], "."))
+	patch, _ := strconv.Atoi(parts[2][:len(parts[2])-len(strings.TrimLeft(parts[2], "0123456789"))]) // "8.0.36-log"
 	switch {
 	case maria || major < 8 || parts[0] == "8" && parts[1] == "0" && patch > 0 && patch < 14:
 		return "", rotation.Failf("choose alternating-users", "%s keeps no second password: MySQL does from 8.0.14 on", version)
