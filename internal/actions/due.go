@@ -278,7 +278,7 @@ type candidate struct {
 func (s *survey) candidate(r app.Result) candidate {
 	d, st := s.soon(r), r.Status
 	c := candidate{Item: question.Item{Rotation: r.Task.Rotation, Secret: r.Task.Secret, Environment: st.Plan.Environment,
-		For: cmp.Or(d.Approval, rotation.ApprovesRotation), Digest: st.Plan.Digest, Attempt: st.Plan.Attempt}}
+		For: cmp.Or(d.Approval, rotation.ApprovesRotation), Digest: plan.Fingerprint(&st.Plan), Attempt: st.Plan.Attempt}}
 	c.due = question.Due{Window: d.Step.Window, Hours: d.Step.Hours, After: question.Latest(s.happened(r)...)}
 	if done := recorded(st.Records, d.Step.After); d.Step.After != "" && !done.IsZero() {
 		c.due.From = done.Add(time.Duration(d.Step.Delay))

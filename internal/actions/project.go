@@ -34,10 +34,7 @@ func (j *job) texts() comment.Options {
 
 // project brings what people see up to date: comments, incidents, tickets.
 func (s *survey) project(ctx context.Context) error {
-	shown := s.app.Shown(s.results)
-	shown = slices.DeleteFunc(shown, func(v app.Shown) bool {
-		return v.View.Over() && !v.Last().IsZero() && v.Last().Before(s.Clock.Now().Add(-settled))
-	})
+	shown := s.unsettled(s.app.Shown(s.results))
 	s.summary(shown)
 	bot := cmp.Or(s.input("bot"), "github-actions[bot]")
 	var all notice.Tally
@@ -47,7 +44,7 @@ func (s *survey) project(ctx context.Context) error {
 	}
 	s.gha.Group("Comments, incidents, tickets")
 	defer s.gha.EndGroup()
-	c := &comments.Projector{GitHub: s.hub, Bot: bot, Options: s.texts()}
+	c := &comments.Projector{GitHub: s.hub, Bot: bot, Options: s.texts(), Read: s.read}
 	i := &incident.Projector{GitHub: s.hub, Bot: bot}
 	t := &ticket.Projector{In: func(repository string) ticket.GitHub { return s.hub.In(repository) }, Bot: bot}
 	incidents, successes := s.incidents(shown)
@@ -64,6 +61,21 @@ func (s *survey) project(ctx context.Context) error {
 	}
 	s.gha.Infof("%d written, %d edited, %d deleted, %d closed", all.Created, all.Edited, all.Deleted, all.Closed)
 	return err
+}
+
+// unsettled leaves out what has been over for long, but for what came by the same pull request as something that isn't:
+// its page tells of all.
+func (s *survey) unsettled(shown []app.Shown) []app.Shown {
+	old := func(v app.Shown) bool {
+		return v.View.Over() && !v.Last().IsZero() && v.Last().Before(s.Clock.Now().Add(-settled))
+	}
+	alive := map[int]bool{}
+	for _, v := range shown {
+		if n := s.pull(v); n > 0 && !old(v) {
+			alive[n] = true
+		}
+	}
+	return slices.DeleteFunc(shown, func(v app.Shown) bool { return old(v) && !alive[s.pull(v)] })
 }
 
 // summary is what an approver looks at: what this run asks, and how everything stands.

@@ -64,7 +64,12 @@ func (s *survey) runs(ctx context.Context, oldest time.Time, asks bool) (runs []
 			}
 		}
 	}
-	list = slices.DeleteFunc(list, func(r github.Run) bool { // ended before anything of this was due: asked about none of it
+	list = slices.DeleteFunc(list, func(r github.Run) bool {
+		// A pull request may bring a rotate.yml of its own, from a branch that is called like ours: it asks nobody.
+		if !slices.Contains([]string{"push", "schedule", "workflow_dispatch"}, r.Event) {
+			return true
+		}
+		// Ended before anything of this was due: asked about none of it.
 		return r.ID != id && r.Status == "completed" && r.UpdatedAt.Before(oldest.Truncate(time.Second))
 	})
 	runs = make([]question.Run, len(list))

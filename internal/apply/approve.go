@@ -17,13 +17,13 @@ func (w *work) approve(ctx context.Context, d plan.Decision) (on bool, err error
 	}
 	a := *w.job.Approval
 	a.Comment = w.Scrub(a.Comment)
-	a.For, a.Digest = cmp.Or(a.For, d.Approval), cmp.Or(a.Digest, w.plan.Digest)
-	changed := a.Digest != w.plan.Digest || !w.job.Withdrawn && w.job.Claim.Plan.Digest != w.plan.Digest
+	a.For, a.Digest = cmp.Or(a.For, d.Approval), cmp.Or(a.Digest, plan.Fingerprint(&w.plan))
+	changed := a.Digest != plan.Fingerprint(&w.plan) || !w.job.Withdrawn && w.job.Claim.Plan.Digest != w.plan.Digest
 	switch {
 	case a.For != d.Approval:
 		return false, nil
 	case changed:
-		w.waits = "its request was changed after it was asked about: the next run asks again"
+		w.waits = "its request, or what would be done for it, was changed after it was asked about: the next run asks again"
 		return false, nil
 	case a.Count > 0 && w.spent[a.Run] >= a.Count:
 		w.waits = "this run's approval was used for an earlier attempt: run the workflow anew, instead of running it again"

@@ -22,7 +22,7 @@ func asks(scopes ...string) func(*plan.Input) {
 
 // with is j in a run whose gate people opened count times.
 func with(j apply.Job, run string, count int) apply.Job {
-	j.Approval = &rotation.Approval{For: rotation.ApprovesRotation, Digest: j.Claim.Plan.Digest, Environment: "rekey-dev", Run: run, Count: count, By: []string{"ana"}}
+	j.Approval = &rotation.Approval{For: rotation.ApprovesRotation, Digest: plan.Fingerprint(&j.Claim.Plan), Environment: "rekey-dev", Run: run, Count: count, By: []string{"ana"}}
 	return j
 }
 

@@ -157,7 +157,7 @@ func (w *work) call(ctx context.Context, s rotation.Step) (rotation.Result, erro
 			}
 			return a.res, a.err
 		case begun := <-begin:
-			begun <- w.append(inner, rotation.Record{Step: s.Key, Outcome: rotation.Begun})
+			begun <- w.append(ctx, rotation.Record{Step: s.Key, Outcome: rotation.Begun})
 		case <-stop:
 			stop, last = nil, w.Clock.After(grace)
 		case <-last:
@@ -167,7 +167,7 @@ func (w *work) call(ctx context.Context, s rotation.Step) (rotation.Result, erro
 			if s.Looks {
 				continue
 			}
-			if err := w.append(inner, rotation.Record{Step: s.Key, Outcome: rotation.Noted, Text: "still at it"}); err != nil && w.lease.remaining() < Lease/4 {
+			if err := w.append(ctx, rotation.Record{Step: s.Key, Outcome: rotation.Noted, Text: "still at it"}); err != nil && w.lease.remaining() < Lease/4 {
 				cancel(err)
 			}
 		}

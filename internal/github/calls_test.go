@@ -82,10 +82,10 @@ var calls = []struct {
 	{"Runs", func(ctx context.Context, c *Client) (any, error) {
 		return c.Runs(ctx, "rotate.yml", "waiting", nine.In(time.FixedZone("", 3600)))
 	},
-		[]string{`{"total_count":1,"workflow_runs":[` + run + `,` + run + `]}`},
-		[]string{"GET /actions/workflows/rotate.yml/runs?created=%3E%3D2026-11-23T09%3A00%3A00Z&per_page=100&status=waiting"}, []Run{aRun}},
+		[]string{`{"default_branch":"main"}`, `{"total_count":1,"workflow_runs":[` + run + `,` + run + `]}`},
+		[]string{"GET ", "GET /actions/workflows/rotate.yml/runs?branch=main&created=%3E%3D2026-11-23T09%3A00%3A00Z&per_page=100&status=waiting"}, []Run{aRun}},
 	{"Runs, all", func(ctx context.Context, c *Client) (any, error) { return c.Runs(ctx, "rotate.yml", "", time.Time{}) },
-		[]string{`{"total_count":0,"workflow_runs":[]}`}, []string{"GET /actions/workflows/rotate.yml/runs?per_page=100"}, []Run(nil)},
+		[]string{`{"default_branch":"main"}`, `{"total_count":0,"workflow_runs":[]}`}, []string{"GET ", "GET /actions/workflows/rotate.yml/runs?branch=main&per_page=100"}, []Run(nil)},
 	{"Jobs", func(ctx context.Context, c *Client) (any, error) { return c.Jobs(ctx, 30) },
 		[]string{`{"jobs":[{"id":3,"name":"prod 1/2","status":"waiting","conclusion":null,"created_at":"2026-11-23T09:00:00Z","started_at":"2026-11-23T10:00:00Z","completed_at":null}]}`},
 		[]string{"GET /actions/runs/30/jobs?filter=latest&per_page=100"}, []Job{{ID: 3, Name: "prod 1/2", Status: "waiting", CreatedAt: nine, StartedAt: ten}}},
@@ -134,7 +134,7 @@ var calls = []struct {
 		`"prevent_self_review":true,"reviewers":[{"type":"User","reviewer":{"login":"ana-sec"}},{"type":"Team","reviewer":{"slug":"sre"}}]},{"type":"branch_policy"}],` +
 		`"deployment_branch_policy":{"protected_branches":false,"custom_branch_policies":true}}`, `{"total_count":2,"branch_policies":[{"name":"main"},{"name":"v*","type":"tag"}]}`},
 		[]string{"GET /environments/rekey%2Fprod", "GET /environments/rekey%2Fprod/deployment-branch-policies?per_page=100"},
-		[]any{Environment{Name: "rekey/prod", Reviewers: 2, PreventSelf: true, WaitMinutes: 30, Branches: []string{"main", "refs/tags/v*"}, Restricted: true}, true}},
+		[]any{Environment{Name: "rekey/prod", Reviewers: 2, Users: []string{"ana-sec"}, PreventSelf: true, WaitMinutes: 30, Branches: []string{"main", "refs/tags/v*"}, Restricted: true}, true}},
 	{"Environment, open", func(ctx context.Context, c *Client) (any, error) {
 		e, ok, err := c.Environment(ctx, "dev")
 		return []any{e, ok}, err
@@ -268,6 +268,13 @@ func TestRunsBeyondAThousandAreRead(t *testing.T) {
 			q := r.URL.Query()
 			q.Set("page", fmt.Sprint(page+1))
 			w.Header().Set("Link", `<https://api.github.com/x?`+q.Encode()+`>; rel="next"`)
+		}
+		if !strings.HasSuffix(r.URL.Path, "/runs") {
+			answer(200, `{"default_branch":"main"}`)(w, r)
+			return
+		}
+		if r.URL.Query().Get("branch") != "main" {
+			t.Errorf("runs of other branches: %s", r.URL)
 		}
 		answer(200, `{"workflow_runs":[`+strings.Join(list, ",")+`]}`)(w, r)
 	})

@@ -23,11 +23,15 @@ func (c *Client) Run(ctx context.Context, id int64) (Run, error) {
 // mostRuns is how many GitHub lists of one question (REST API documentation, list workflow runs for a workflow).
 const mostRuns = 1000
 
-// Runs are those of a workflow, named by its file, that were created at since or later, newest first; status "" is
-// all. Where they are more than GitHub lists, it is asked again for those before.
+// Runs are those of a workflow, named by its file, on the default branch, that were created at since or later, newest
+// first; status "" is all. A fork's branch may be called like the default one: see Run.Event. Where they are more than GitHub lists, it is asked again for those before.
 func (c *Client) Runs(ctx context.Context, workflow, status string, since time.Time) ([]Run, error) {
 	what := op{"list the runs of " + clean(workflow), "actions: read"}
-	query := url.Values{}
+	branch, err := c.DefaultBranch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{"branch": {branch}}
 	if status != "" {
 		query.Set("status", status)
 	}
@@ -126,6 +130,11 @@ func (c *Client) Environment(ctx context.Context, name string) (Environment, boo
 	ours := Environment{Name: e.GetName(), AdminsBypass: e.CanAdminsBypass == nil || *e.CanAdminsBypass}
 	for _, rule := range e.ProtectionRules {
 		ours.Reviewers += len(rule.Reviewers)
+		for _, r := range rule.Reviewers {
+			if u, ok := r.Reviewer.(*gh.User); ok {
+				ours.Users = append(ours.Users, u.GetLogin())
+			}
+		}
 		ours.WaitMinutes += rule.GetWaitTimer()
 		ours.PreventSelf = ours.PreventSelf || rule.GetPreventSelfReview()
 	}

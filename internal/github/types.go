@@ -88,8 +88,9 @@ type Approval struct {
 // An Environment is how a GitHub Environment is protected.
 type Environment struct {
 	Name          string
-	Reviewers     int  // people and teams that may approve; 0: nobody is asked
-	PreventSelf   bool // who started the run can't approve it
+	Reviewers     int      // people and teams that may approve; 0: nobody is asked
+	Users         []string // the people among them, by login
+	PreventSelf   bool     // who started the run can't approve it
 	AdminsBypass  bool
 	WaitMinutes   int
 	ProtectedOnly bool     // only protected branches may deploy

@@ -96,6 +96,20 @@ func identify(p *rotation.Plan) {
 	}
 }
 
+// Fingerprint is what people are asked about: the request, where it points, and all that would be done, checks
+// included. Unlike Digest it changes when a check is mended; it is the same for every attempt.
+func Fingerprint(p *rotation.Plan) string {
+	parts := []any{p.Digest, p.Reason, p.OnFailure, p.Approvals}
+	for _, list := range [][]rotation.Step{p.Steps, p.Undo} {
+		for _, s := range list {
+			s.ID = ""
+			parts = append(parts, s)
+		}
+	}
+	b, _ := json.Marshal(parts) // plain data: can't fail
+	return rotation.Digest(b)
+}
+
 // digest covers what must stay as it was claimed: the request and where it points. Checks may be mended.
 func digest(in Input, t Target) string {
 	b, _ := json.Marshal([]any{string(in.Request), in.Secret, in.Kind, t.With, in.Tags}) // plain data: can't fail

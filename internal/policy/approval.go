@@ -23,6 +23,9 @@ type Entry struct {
 	By           Person
 	Comment      string
 	Environments []string // GitHub Environments it is about
+	// Bypass: administrators may bypass the reviewers, this is one, and isn't known as a reviewer. Whether GitHub lists
+	// a bypass among the answers it doesn't say: so this may be none.
+	Bypass bool
 }
 
 // A Question is what a job that has started needs an approval for.
@@ -95,6 +98,8 @@ func (q Question) answered(a *rotation.Approval, entries []Entry, rules Rules) e
 			switch {
 			case !e.By.person():
 				passed = append(passed, e.By.String()+" is no person")
+			case e.Bypass:
+				passed = append(passed, e.By.String()+" may have bypassed the reviewers as an administrator (name them as a reviewer, or let no administrator bypass)")
 			case q.asked(e.By.Login, rules):
 				passed = append(passed, e.By.String()+" asked for it or wrote it")
 			default:

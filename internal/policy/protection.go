@@ -11,6 +11,7 @@ import (
 type Environment struct {
 	Found         bool // false: there is none of that name
 	Reviewers     int
+	Users         []string // people among the reviewers, by login
 	AdminsBypass  bool
 	Restricted    bool     // some branch rule is there
 	ProtectedOnly bool     // any protected branch may deploy

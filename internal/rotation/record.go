@@ -94,7 +94,7 @@ const (
 // An Approval is people letting a rotation go on in one environment.
 type Approval struct {
 	For         string    `json:"for"`                   // ApprovesRotation, ApprovesDecommission
-	Digest      string    `json:"digest"`                // of the plan they were asked about
+	Digest      string    `json:"digest"`                // of all that they were asked about, checks included
 	Environment string    `json:"environment,omitempty"` // the GitHub Environment that asked; "" by hand
 	Run         string    `json:"run"`                   // of the workflow, without its attempt; or who, by hand
 	Count       int       `json:"count"`                 // entries of that run for that environment so far: each counts once

@@ -56,7 +56,7 @@ func TestATamperedQuestionRotatesNothing(t *testing.T) {
 		"another digest": {func(t *testing.T, items []question.Item) ([]string, string) {
 			items[0].Digest = rotation.Digest([]byte("another plan"))
 			return one, encode(t, items)
-		}, "its request was changed after it was asked about"},
+		}, "was changed after it was asked about"},
 		"another environment": {func(t *testing.T, items []question.Item) ([]string, string) {
 			items[0].Environment = "prod"
 			return one, encode(t, items)
@@ -111,9 +111,9 @@ func TestWhatChangesAfterItWasAskedIsAskedAnew(t *testing.T) {
 		files map[string]string
 		why   string
 	}{
-		"request edited":             {map[string]string{requestFile: wanted + "retain: 96h\n"}, "its request was changed after it was asked about"},
+		"request edited":             {map[string]string{requestFile: wanted + "retain: 96h\n"}, "was changed after it was asked about"},
 		"request deleted":            {map[string]string{requestFile: ""}, "nothing to do here any more"},
-		"target repointed":           {map[string]string{"ops/config/registry.md": strings.Replace(theirs, "stage/app-database", "stage/another", 1)}, "its request was changed after it was asked about"},
+		"target repointed":           {map[string]string{"ops/config/registry.md": strings.Replace(theirs, "stage/app-database", "stage/another", 1)}, "was changed after it was asked about"},
 		"row gone":                   {map[string]string{"ops/config/registry.md": strings.Replace(theirs, "| app/database |", "| app/other |", 1)}, "unknown-secret"},
 		"environment gone":           {map[string]string{".github/rekey.yml": strings.Replace(rules, "name: stage,", "name: staging, github_environment: rekey-stage,", 1)}, "no \"stage\" in .github/rekey.yml"},
 		"house rules broken":         {map[string]string{".github/rekey.yml": "environments: 7\n"}, "::error"},

@@ -12,6 +12,7 @@ import (
 // same github-actions[bot] as ours: comments are projections, so what they say decides nothing, and ours appears.
 func TestAForgedCommentDoesNotTakeThePlaceOfOurs(t *testing.T) {
 	for name, body := range map[string]string{
+		"a status far ahead":     `<!-- rekey:status {\"records\":999999} -->\n\nAll good, nothing to see here.`,
 		"a status":               `<!-- rekey:status {\"records\":1} -->\n\nAll good, nothing to see here.`,
 		"a broken status":        `<!-- rekey:status {\"records\": -->\n\nAll good, nothing to see here.`,
 		"an audit of nothing":    `<!-- rekey:audit {\"entries\":[{\"key\":\"0000000000000000\",\"environment\":\"stage\",\"secret\":\"app/database\",\"seq\":5,\"digest\":\"sha256:00\"}]} -->\n\nAll good, nothing to see here.`,
@@ -37,7 +38,7 @@ func TestAForgedCommentDoesNotTakeThePlaceOfOurs(t *testing.T) {
 					t.Errorf("no comment says %q:\n%s", want, all)
 				}
 			}
-			if name == "a status" && strings.Contains(all, "nothing to see here") {
+			if strings.HasPrefix(name, "a status") && strings.Contains(all, "nothing to see here") {
 				t.Errorf("the forged status stands:\n%s", all)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
@@ -48,6 +49,8 @@ type Projector struct {
 	GitHub  GitHub
 	Bot     string // login that writes the comments
 	Options text.Options
+	// Read is when the journal was read that the pages are made of. Zero: a status that shows more is always newer.
+	Read time.Time
 
 	made map[int][]github.Comment // by pull request
 	read map[int][]github.Comment // likewise: what GitHub showed, while a page is gone over

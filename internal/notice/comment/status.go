@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
@@ -32,14 +34,13 @@ func (p *Projector) status(ctx context.Context, page Page, create bool, t *notic
 	if err != nil {
 		return err
 	}
-	ours, newest := p.statuses(all)
+	ours := p.statuses(all)
 	switch {
-	case len(ours) == 0 && !create, len(ours) > 0 && newest > records:
+	case len(ours) == 0 && !create, p.newer(ours, records):
 		return nil
 	case len(ours) == 0:
 		return p.create(ctx, page.Pull, page.Status, t, func(all []github.Comment) bool {
-			ours, _ := p.statuses(all)
-			return len(ours) > 0
+			return len(p.statuses(all)) > 0
 		})
 	}
 	if notice.Plain(ours[0].Body) != notice.Plain(page.Status) {
@@ -56,6 +57,19 @@ func (p *Projector) status(ctx context.Context, page Page, create bool, t *notic
 	return nil
 }
 
+// haste is how long two passes can be at work at the same time: a job of theirs ends by then.
+const haste = 15 * time.Minute
+
+// newer says whether one of ours shows more than a page of so many records, and may be right: another pass read the
+// journal after us. The journal only grows, so what claimed more well before we read it was written by somebody else as
+// the same bot, or shows what isn't shown any more.
+func (p *Projector) newer(ours []github.Comment, records int) bool {
+	return slices.ContainsFunc(ours, func(c github.Comment) bool {
+		n, _ := shows(c.Body)
+		return n > records && (p.Read.IsZero() || c.UpdatedAt.After(p.Read.Add(-haste)))
+	})
+}
+
 // shows says how many records a status comment shows. The plan on a pull request that isn't merged yet is one of fewer
 // than none: it becomes the status, and never takes its place.
 func shows(body string) (records int, ok bool) {
@@ -65,17 +79,14 @@ func shows(body string) (records int, ok bool) {
 	return text.ParseStatus(body)
 }
 
-// statuses are our status comments among all, and the newest state that one of them shows.
-func (p *Projector) statuses(all []github.Comment) (ours []github.Comment, newest int) {
+// statuses are our status comments among all, oldest first.
+func (p *Projector) statuses(all []github.Comment) (ours []github.Comment) {
 	for _, c := range all {
-		if records, ok := shows(c.Body); ok && notice.Ours(c.Author, p.Bot) {
-			if len(ours) == 0 || records > newest {
-				newest = records
-			}
+		if _, ok := shows(c.Body); ok && notice.Ours(c.Author, p.Bot) {
 			ours = append(ours, c)
 		}
 	}
-	return ours, newest
+	return ours
 }
 
 // edited keeps what is remembered of a comment, for lists that don't show it yet, as new as GitHub's.

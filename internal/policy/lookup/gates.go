@@ -2,6 +2,8 @@ package lookup
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/policy"
@@ -23,7 +25,25 @@ func (l *Lookup) Approval(ctx context.Context, kind string, q policy.Question, r
 	if err != nil {
 		return nil, err
 	}
-	return policy.Approval(kind, q, each(entries, entry), l.o.Rules)
+	all := each(entries, entry)
+	for i := range all {
+		if all[i].Bypass, err = l.bypass(ctx, q.Environment, all[i].By.Login); err != nil {
+			return nil, err
+		}
+	}
+	return policy.Approval(kind, q, all, l.o.Rules)
+}
+
+// bypass says whether login's yes may be an administrator's bypass.
+func (l *Lookup) bypass(ctx context.Context, environment, login string) (bool, error) {
+	e, _, err := l.environment(ctx, environment)
+	if err != nil || !e.AdminsBypass || slices.ContainsFunc(e.Users, func(u string) bool { return strings.EqualFold(u, login) }) {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	permission, err := l.permissions.recall(login, l.o.Now(), keep, func() (string, error) { return l.c.Permission(ctx, login) })
+	return permission == "admin", err
 }
 
 // Protected is policy.Protected of a GitHub Environment.
@@ -52,7 +72,7 @@ func (l *Lookup) environment(ctx context.Context, name string) (e policy.Environ
 	}
 	e, err = l.environments.recall(name, l.o.Now(), keep, func() (policy.Environment, error) {
 		e, found, err := l.c.Environment(ctx, name)
-		return policy.Environment{Found: found, Reviewers: e.Reviewers, AdminsBypass: e.AdminsBypass, Restricted: e.Restricted,
+		return policy.Environment{Found: found, Reviewers: e.Reviewers, Users: e.Users, AdminsBypass: e.AdminsBypass, Restricted: e.Restricted,
 			ProtectedOnly: e.ProtectedOnly, Branches: e.Branches, WaitMinutes: e.WaitMinutes}, err
 	})
 	return e, branch, err
