@@ -113,3 +113,18 @@ func TestNothingLeavesWithoutAFence(t *testing.T) {
 	}
 	s.must(s.login(s.app, first))
 }
+
+func TestAMovedPointerKeepsTheOldLogin(t *testing.T) {
+	s := newScene(t, "moved", Target{})
+	s.Run("preflight", "create", "set", "test", "promote")
+	if _, err := s.PutByHand(databasetest.Secret, s.document(s.app, first)); err != nil { // a person goes back by hand
+		t.Fatal(err)
+	}
+	for _, step := range []string{"decommission", "restore"} {
+		var f *rotation.Failure
+		if err := s.Try(step); !errors.As(err, &f) {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
+	s.must(s.login(s.app, first))
+}

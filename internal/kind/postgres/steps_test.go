@@ -124,3 +124,29 @@ func TestNothingLeavesWithoutAFence(t *testing.T) {
 	}
 	s.must(s.login(t, s.app, "the-first-password-1"))
 }
+
+func TestAMovedPointerKeepsTheOldLogin(t *testing.T) {
+	s := newScene(t, "moved", Target{})
+	s.Run("preflight", "create", "set", "test", "promote")
+	if _, err := s.PutByHand(databasetest.Secret, s.document(s.app, "the-first-password-1")); err != nil { // a person goes back by hand
+		t.Fatal(err)
+	}
+	for _, step := range []string{"decommission", "restore"} {
+		var f *rotation.Failure
+		if err := s.Try(step); !errors.As(err, &f) {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
+	s.must(s.login(t, s.app, "the-first-password-1"))
+}
+
+func TestWhatIsLiveIsNeverCut(t *testing.T) {
+	s := newScene(t, "taken", Target{})
+	s.Run("preflight", "create", "set", "test")
+	_, password := databasetest.Document(s.Look().Version(s.Fact("create", "new")).Text)
+	if _, err := s.PutByHand(databasetest.Secret, s.document("taken_clone", password)); err != nil { // a person takes the second account
+		t.Fatal(err)
+	}
+	s.Run("discard")
+	s.must(s.login(t, "taken_clone", password))
+}
