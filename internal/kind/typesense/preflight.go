@@ -110,7 +110,7 @@ func numbers(keys []key) string {
 // fit refuses a key that a new one like it would be of no use for.
 func (h handler) fit(c call, k key) error {
 	if left := time.Unix(k.Expires, 0).Sub(h.now()); k.Expires < never && left < leastLife {
-		return rotation.Failf("make a key with a later expiry by hand and store it", "key %d expires %s, and the new one would with it", k.ID, expiry(k))
+		return rotation.Failf("make a key with a later expiry by hand and store it", "key %d is good %s, and the new one would be no longer", k.ID, expiry(k))
 	}
 	if c.t.Scoped > 0 && !slices.Equal(k.Actions, []string{"documents:search"}) {
 		return rotation.Failf("leave scoped out, or have scoped keys derived from a key that may only search", "key %d may do more than documents:search: Typesense takes no scoped key that is derived from it", k.ID)
