@@ -184,7 +184,24 @@ func (j *job) output(name, value string) error {
 	if scrubbed := j.app.Scrub(value); scrubbed != value {
 		return fmt.Errorf("output %s would hold a secret", name)
 	}
-	j.gha.SetOutput(name, value)
+	return kept(func() { j.gha.SetOutput(name, value) })
+}
+
+// summary adds to the job's summary. What it can't keep, the log has.
+func (j *job) summary(text string) {
+	if err := kept(func() { j.gha.AddStepSummary(text) }); err != nil {
+		j.warn("the job's summary: " + err.Error())
+	}
+}
+
+// kept is a write to one of the runner's files. The library panics where it can't.
+func kept(write func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the runner's file can't be written: %v", r)
+		}
+	}()
+	write()
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (j *job) annotate(found *problem.List) {
 	}
 	if len(all) > 0 {
 		quote(j.gha, func() { fmt.Fprint(j.Out, found) })
-		j.gha.AddStepSummary(fmt.Sprintf("### %s in registry, requests or house rules\n\n%s\n", count(len(all), "problem"), fenced(found.String())))
+		j.summary(fmt.Sprintf("### %s in registry, requests or house rules\n\n%s\n", count(len(all), "problem"), fenced(found.String())))
 	}
 }
 

@@ -216,7 +216,10 @@ func (j *job) advance(ctx context.Context, tasks []app.Task, o app.Options) erro
 		return err
 	}
 	if o.OnlyBegun || o.OnlyBack { // what there was nothing to do about isn't worth a line
-		results = slices.DeleteFunc(results, func(r app.Result) bool { return r.Err == nil && !r.Status.Appended && !r.NeedsSomebody(o) })
+		results = slices.DeleteFunc(results, func(r app.Result) bool {
+			told := r.Status.Decision.State == plan.RolledBack // by the run that took it back
+			return r.Err == nil && !r.Status.Appended && (told || !r.NeedsSomebody(o))
+		})
 	}
 	if err := j.show(results); err != nil {
 		return err
@@ -249,7 +252,7 @@ func (j *job) show(results []app.Result) error {
 	}
 	var err error
 	quote(j.gha, func() { err = terminal.Status(j.Out, views, terminal.Style{Width: 120}) })
-	j.gha.AddStepSummary(comment.Status(views, j.texts()))
+	j.summary(comment.Status(views, j.texts()))
 	return err
 }
 

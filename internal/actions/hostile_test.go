@@ -137,3 +137,14 @@ func TestLintAnnotatesAndFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestASummaryThatCanNotBeKeptIsAWarning(t *testing.T) {
+	a, b := runner(t, map[string]string{"GITHUB_STEP_SUMMARY": filepath.Join(t.TempDir(), "gone", "summary"), "GITHUB_OUTPUT": filepath.Join(t.TempDir(), "gone", "output")})
+	a.summary("text")
+	if got := commands(b.String()); strings.Join(got, " ") != "warning" {
+		t.Errorf("%q", got)
+	}
+	if err := a.output("environments", "{}"); err == nil {
+		t.Error("an output that wasn't kept is no error")
+	}
+}

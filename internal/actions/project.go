@@ -35,7 +35,7 @@ func (j *job) texts() comment.Options {
 // project brings what people see up to date: comments, incidents, tickets.
 func (s *survey) project(ctx context.Context) error {
 	shown := s.unsettled(s.app.Shown(s.results))
-	s.summary(shown)
+	s.overview(shown)
 	bot := cmp.Or(s.input("bot"), "github-actions[bot]")
 	var all notice.Tally
 	add := func(t notice.Tally, err error) error {
@@ -78,8 +78,8 @@ func (s *survey) unsettled(shown []app.Shown) []app.Shown {
 	return slices.DeleteFunc(shown, func(v app.Shown) bool { return old(v) && !alive[s.pull(v)] })
 }
 
-// summary is what an approver looks at: what this run asks, and how everything stands.
-func (s *survey) summary(shown []app.Shown) {
+// overview is what an approver looks at: what this run asks, and how everything stands.
+func (s *survey) overview(shown []app.Shown) {
 	var b strings.Builder
 	for _, e := range s.app.Inputs.Config.Environments {
 		for _, it := range s.items[e.Name] {
@@ -87,13 +87,13 @@ func (s *survey) summary(shown []app.Shown) {
 		}
 	}
 	if b.Len() > 0 {
-		s.gha.AddStepSummary("### This run asks about\n\n| environment | secret | rotation | for |\n|---|---|---|---|\n" + b.String())
+		s.summary("### This run asks about\n\n| environment | secret | rotation | for |\n|---|---|---|---|\n" + b.String())
 	}
 	var views []report.View
 	for _, v := range shown {
 		views = append(views, v.View)
 	}
-	s.gha.AddStepSummary(comment.Status(views, s.texts()))
+	s.summary(comment.Status(views, s.texts()))
 }
 
 // pages are the pull requests that what is shown came by, each with all of its rotations.

@@ -91,7 +91,7 @@ func (j *job) plan(ctx context.Context) error {
 		}
 	}
 	text := comment.Plan(p, j.texts())
-	j.gha.AddStepSummary(text)
+	j.summary(text)
 	if own && (len(p.Requests) > 0 || p.Problems > 0) {
 		c := &comments.Projector{GitHub: j.hub, Bot: cmp.Or(j.input("bot"), "github-actions[bot]"), Options: j.texts()}
 		if _, err := c.Write(ctx, []comments.Page{{Pull: n, Status: text}}); err != nil {

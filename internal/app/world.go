@@ -154,7 +154,7 @@ func (a *App) session(ctx context.Context, environment, operator string) (*cloud
 		o.Entry = e.Entry
 	}
 	operator = cmp.Or(operator, a.Actor)
-	o.SessionName = "rekey-" + operator
+	o.SessionName = "rekey-" + cmp.Or(operator, "workflow")
 	if o.Entry != "" {
 		o.SourceIdentity = operator
 	}
