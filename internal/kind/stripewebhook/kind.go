@@ -133,11 +133,11 @@ func (c call) mine(all []*stripe.WebhookEndpoint) (mine []*stripe.WebhookEndpoin
 func (h handler) stripe(ctx context.Context, c call) (client, error) {
 	content, err := h.labels.Live(ctx, c.t.APIKey.Secret)
 	if err != nil {
-		return client{}, fmt.Errorf("Stripe's API key: %w", err)
+		return client{}, fmt.Errorf("read the Stripe API key: %w", err)
 	}
 	key, err := h.labels.Part(c.t.APIKey.Secret, c.t.APIKey.Key, content)
 	if err != nil {
-		return client{}, fmt.Errorf("Stripe's API key: %w", err)
+		return client{}, fmt.Errorf("read the Stripe API key: %w", err)
 	}
 	text := strings.TrimSpace(string(key.Reveal()))
 	if !strings.HasPrefix(text, "sk_") && !strings.HasPrefix(text, "rk_") || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
