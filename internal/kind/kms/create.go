@@ -55,6 +55,10 @@ func (h *handler) create(ctx context.Context, t Target, past rotation.Past) (rot
 		if unsent(err) {
 			h.give(k.tag + asked)
 		}
+		if cloud.Code(err) == "MalformedPolicyDocumentException" {
+			err = rotation.Failf("let the old key's policy allow kms:PutKeyPolicy to the role that acts, and take principals out of it that no longer exist",
+				"KMS doesn't take the old key's policy for a new key: %v", cloud.Judge(err, "CreateKey"))
+		}
 		return rotation.Result{}, cloud.Judge(err, "make a key like "+called(k.old))
 	}
 	res := rotation.Result{Facts: map[string]string{factNew: arn}, Text: "made " + called(arn) + ", like " + called(k.old)}

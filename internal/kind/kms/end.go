@@ -102,7 +102,7 @@ func (h *handler) disable(ctx context.Context, t Target, past rotation.Past) (ro
 		done = append(done, called(arn))
 	}
 	return rotation.Result{Text: fmt.Sprintf("%s disabled for %s; whatever still needs it fails from now on, and enabling it mends that",
-		strings.Join(done, ", "), time.Duration(t.soak()))}, nil
+		strings.Join(done, ", "), span(time.Duration(t.soak())))}, nil
 }
 
 // enable undoes disable.

@@ -24,6 +24,7 @@ var cryptographic = []string{"Decrypt", "DeriveSharedSecret", "Encrypt", "Genera
 type use struct {
 	last      time.Time // the last one that is known; zero: none
 	operation string
+	by        string    // who, where CloudTrail tells
 	since     time.Time // there was none since; zero: not known
 	asked     []string  // who answered
 	denied    []string  // who didn't, for want of a permission
@@ -61,8 +62,8 @@ func (h *handler) lastUse(ctx context.Context, arn string, now time.Time, idle t
 	case whole || len(events) > 0:
 		u.asked = append(u.asked, "CloudTrail")
 		for _, e := range events {
-			if e.Code == "" && e.at.After(u.last) {
-				u.last, u.operation = e.at, e.Operation
+			if e.Code == "" && !e.at.Before(u.last.Truncate(time.Second)) { // CloudTrail's times have no fractions
+				u.last, u.operation, u.by = e.at, e.Operation, " by "+e.who()
 			}
 		}
 		if from := now.Add(-idle); whole && (u.since.IsZero() || from.Before(u.since)) {
@@ -85,11 +86,18 @@ func (u use) unknowable(arn string) error {
 func (u use) held(arn string, now time.Time, idle time.Duration) string {
 	switch {
 	case now.Sub(u.last) < idle:
-		return fmt.Sprintf("%s was used %s (%s)", called(arn), stamp(u.last), u.operation)
+		return fmt.Sprintf("%s was used %s (%s%s)", called(arn), stamp(u.last), u.operation, u.by)
 	case u.since.IsZero() || now.Sub(u.since) < idle:
-		return fmt.Sprintf("whether %s was used in the last %s isn't known (%s)", called(arn), idle, strings.Join(append(slices.Clone(u.denied), "not permitted"), " "))
+		return fmt.Sprintf("whether %s was used in the last %s isn't known (%s)", called(arn), span(idle), u.why())
 	}
 	return ""
+}
+
+func (u use) why() string {
+	if len(u.denied) == 0 {
+		return "KMS tracks it for a shorter time"
+	}
+	return strings.Join(u.denied, " and ") + " not permitted"
 }
 
 func (u use) text(now time.Time) string {
@@ -167,5 +175,5 @@ func (h *handler) attempts(ctx context.Context, arn string, now time.Time, idle 
 	if !whole {
 		return "", "CloudTrail has too many events of it to see all", nil
 	}
-	return "", fmt.Sprintf("nobody tried to use it in the last %s, says CloudTrail", idle), nil
+	return "", fmt.Sprintf("nobody tried to use it in the last %s, says CloudTrail", span(idle)), nil
 }
