@@ -2,8 +2,10 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/github"
@@ -79,14 +81,31 @@ func (s *survey) origin(ctx context.Context, people people, q *request.Request) 
 		return
 	}
 	asked, err := people.Origin(ctx, q.Path, q.Bytes)
+	var later *policy.Later
+	for range soonKnown { // right after a merge GitHub may not know it yet: better a minute than the next hour
+		if !errors.As(err, &later) || s.Clock.Sleep(ctx, soonAsked) != nil {
+			break
+		}
+		asked, err = people.Origin(ctx, q.Path, q.Bytes)
+	}
 	if err == nil {
 		s.asked[q.Path] = asked
 		return
 	}
 	s.refused[q.Path] = err
-	s.fail(fmt.Errorf("nobody is asked: %w", err))
+	if errors.As(err, &later) {
+		s.warn(fmt.Sprintf("nobody is asked yet: %v", err))
+	} else {
+		s.fail(fmt.Errorf("nobody is asked: %w", err))
+	}
 	s.bring(ctx, q)
 }
+
+// How often, and how long apart, GitHub is asked again which pull request brought what was just pushed.
+const (
+	soonKnown = 3
+	soonAsked = 31 * time.Second // lookup remembers for 30
+)
 
 // bring finds the pull request on whose page people look for what became of q, whatever policy thinks of it.
 func (s *survey) bring(ctx context.Context, q *request.Request) {
