@@ -29,7 +29,8 @@ type Set struct {
 	known map[string]bool // values told; short ones too, so that they are counted once
 	short int
 	forms map[string]bool
-	auto  *automaton // of forms; nil: to be built
+	heads map[[Least]byte]bool // the first bytes of each form
+	auto  *automaton           // of forms; nil: to be built
 }
 
 // Add makes s remove b from now on, also from Writers that are open. It keeps no reference to b. An empty
@@ -43,19 +44,39 @@ func (s *Set) Add(b []byte) {
 	if s.known == nil {
 		s.known = map[string]bool{}
 	}
-	if s.forms == nil {
-		s.forms = map[string]bool{Mark: true}
-	}
 	s.known[string(b)] = true
 	forms, short := formsOf(string(b))
 	if short {
 		s.short++
 	}
-	for _, f := range forms {
-		if !s.forms[f] {
-			s.forms[f], s.auto = true, nil
+	for _, f := range append(forms, Mark) {
+		s.form(f)
+	}
+}
+
+func (s *Set) form(f string) {
+	if s.forms == nil {
+		s.forms, s.heads = map[string]bool{}, map[[Least]byte]bool{}
+	}
+	if !s.forms[f] {
+		s.forms[f], s.heads[[Least]byte([]byte(f))], s.auto = true, true, nil
+	}
+}
+
+// clean says that nothing of s is in text, not even cut off by its end: no form begins there. It spares the values that
+// come one after the other in a process an automaton each.
+func (s *Set) clean(text []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.auto != nil {
+		return false
+	}
+	for i := range len(text) - Least + 1 {
+		if s.heads[[Least]byte(text[i:])] {
+			return false
 		}
 	}
+	return true
 }
 
 // TooShort is how many values s was told that are too short to remove, or hold such a part: a password of four
@@ -73,6 +94,9 @@ func (s *Set) String(text string) string { return string(s.Bytes([]byte(text))) 
 
 // Bytes is String for bytes. It doesn't change text.
 func (s *Set) Bytes(text []byte) []byte {
+	if s.clean(text) {
+		return bytes.Clone(text)
+	}
 	var out bytes.Buffer
 	sc := scanner{out: &out}
 	sc.use(s.automaton())
@@ -96,9 +120,7 @@ func (s *Set) automaton() *automaton {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.auto == nil {
-		if s.forms == nil {
-			s.forms = map[string]bool{Mark: true}
-		}
+		s.form(Mark)
 		s.auto = build(s.forms)
 	}
 	return s.auto

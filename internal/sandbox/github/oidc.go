@@ -2,9 +2,11 @@ package github
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -33,7 +35,7 @@ type issued struct {
 // keys is the issuer's signing key, given or made when it is first needed.
 type keys struct {
 	once    sync.Once
-	private *rsa.PrivateKey
+	private crypto.Signer
 	id      string
 	err     error
 }
@@ -44,11 +46,34 @@ func (k *keys) ready() error {
 			k.private, k.err = rsa.GenerateKey(rand.Reader, 2048)
 		}
 		if k.err == nil {
-			sum := sha256.Sum256(k.private.N.Bytes())
+			var text []byte
+			text, k.err = x509.MarshalPKIXPublicKey(k.private.Public())
+			sum := sha256.Sum256(text)
 			k.id = strings.ToUpper(fmt.Sprintf("%x", sum[:20]))
 		}
 	})
 	return k.err
+}
+
+func (k *keys) method() jwt.SigningMethod {
+	if _, ok := k.private.(*ecdsa.PrivateKey); ok {
+		return jwt.SigningMethodES256
+	}
+	return jwt.SigningMethodRS256
+}
+
+// public is the key as a JWKS has it.
+func (k *keys) public() doc {
+	text := base64.RawURLEncoding.EncodeToString
+	about := doc{"alg": k.method().Alg(), "use": "sig", "kid": k.id}
+	switch p := k.private.Public().(type) {
+	case *ecdsa.PublicKey:
+		point, _ := p.Bytes() // it has signed: it is on the curve
+		about["kty"], about["crv"], about["x"], about["y"] = "EC", "P-256", text(point[1:33]), text(point[33:])
+	case *rsa.PublicKey:
+		about["kty"], about["n"], about["e"] = "RSA", text(p.N.Bytes()), "AQAB"
+	}
+	return about
 }
 
 // IssueToken is what a job with id-token: write gets: the path and query of ACTIONS_ID_TOKEN_REQUEST_URL below the
@@ -72,7 +97,7 @@ func (s *Service) VerificationKey(id string) (crypto.PublicKey, error) {
 	if id != s.keys.id {
 		return nil, errors.New("the issuer has no key of that id")
 	}
-	return &s.keys.private.PublicKey, nil
+	return s.keys.private.Public(), nil
 }
 
 // serveOIDC answers in the shapes of the issuer and of the runner's token service. The latter's refusals aren't
@@ -91,14 +116,11 @@ func (s *Service) serveOIDC(out http.ResponseWriter, in *http.Request) {
 	case path == ".well-known/openid-configuration":
 		body = doc{
 			"issuer": s.o.Issuer, "jwks_uri": "http://" + in.Host + "/_oidc/.well-known/jwks", "subject_types_supported": []string{"public", "pairwise"},
-			"response_types_supported": []string{"id_token"}, "id_token_signing_alg_values_supported": []string{"RS256"}, "scopes_supported": []string{"openid"},
+			"response_types_supported": []string{"id_token"}, "id_token_signing_alg_values_supported": []string{s.keys.method().Alg()}, "scopes_supported": []string{"openid"},
 			"claims_supported": []string{"sub", "aud", "exp", "iat", "iss", "jti", "nbf", "ref", "sha", "repository", "run_id", "run_attempt", "actor", "environment", "job_workflow_ref"},
 		}
 	case path == ".well-known/jwks":
-		n := s.keys.private.PublicKey
-		body = doc{"keys": []doc{{
-			"kty": "RSA", "alg": "RS256", "use": "sig", "kid": s.keys.id, "n": base64.RawURLEncoding.EncodeToString(n.N.Bytes()), "e": "AQAB",
-		}}}
+		body = doc{"keys": []doc{s.keys.public()}}
 	case strings.HasPrefix(path, "token/"):
 		text, status := s.mint(in, strings.TrimPrefix(path, "token/"))
 		if status != http.StatusOK {
@@ -131,7 +153,7 @@ func (s *Service) mint(in *http.Request, run string) (text string, status int) {
 	if audience == "" {
 		audience = pagesAt + job.repo.owner
 	}
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, s.claims(job, n, audience))
+	token := jwt.NewWithClaims(s.keys.method(), s.claims(job, n, audience))
 	token.Header["kid"] = s.keys.id
 	text, err := token.SignedString(s.keys.private)
 	if err != nil {

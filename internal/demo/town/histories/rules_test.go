@@ -211,7 +211,7 @@ func (h *history) counts(name string, a *attempt, p rotation.Approval) {
 			}
 		}
 	}
-	if p.Digest != a.claim.Plan.Digest {
+	if p.Digest != plan.Fingerprint(&a.claim.Plan) {
 		h.breaks("%s: the approval in %s is about another text", name, runOf(p.Run))
 	}
 	if slices.Contains(p.By, author) {
