@@ -3,7 +3,6 @@ package stripewebhook
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/rotation"
@@ -146,8 +145,8 @@ func (h handler) refused(ctx context.Context, c call) (rotation.Result, error) {
 	text += "; an event signed with it: " + join(said)
 	if claim, _ := c.past.Claim(); len(takes) > 0 && claim.Plan.Reason == "compromise" {
 		return rotation.Result{}, rotation.Failf("have them load AWSCURRENT alone, or start them again: whoever has the old secret can send them events", "with the old secret, %s", join(takes))
-	} else if len(takes) > 0 && !strings.HasSuffix(text, ".") {
-		text += "; they forget it when they load the secret anew"
+	} else if len(takes) > 0 {
+		text += "; who took it forgets it when it loads the secret anew"
 	}
 	return rotation.Result{Text: text}, nil
 }
