@@ -90,7 +90,7 @@ func serviceOf(in *http.Request, a authorization) string {
 		return "logs"
 	case prefix == "TrentService":
 		return "kms"
-	case strings.HasPrefix(prefix, "com"): // com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents
+	case prefix == "CloudTrail_20131101", prefix == "com": // the CLI says com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101
 		return "cloudtrail"
 	case a.service != "":
 		return a.service

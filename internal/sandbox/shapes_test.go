@@ -112,7 +112,7 @@ func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, o
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		dot := strings.LastIndexByte(target, '.')
 		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs", "TrentService": "kms",
-			"com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail"}[target[:dot]], target[dot+1:]
+			"CloudTrail_20131101": "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail"}[target[:dot]], target[dot+1:]
 	}
 	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("Action") {
 		service = "sts"

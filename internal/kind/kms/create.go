@@ -101,7 +101,9 @@ func (h *handler) make(ctx context.Context, old *types.KeyMetadata, k kept, past
 	var policy *kms.GetKeyPolicyOutput
 	var tags []types.Tag
 	var unread, untagged error
-	together(func() { policy, unread = h.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: old.Arn}) },
+	together(func() {
+		policy, unread = h.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: old.Arn, PolicyName: aws.String("default")})
+	},
 		func() { tags, untagged = h.tags(ctx, *old.Arn) })
 	if err := errors.Join(unread, untagged); err != nil {
 		return "", err

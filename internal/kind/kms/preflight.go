@@ -122,7 +122,7 @@ func (h *handler) read(ctx context.Context, t Target, f *found) error {
 	var errs [8]error
 	together(
 		func() {
-			_, err := h.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &arn})
+			_, err := h.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &arn, PolicyName: aws.String("default")})
 			errs[0] = cloud.Judge(err, "read the policy of "+called(arn))
 		},
 		func() {

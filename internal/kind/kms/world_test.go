@@ -113,7 +113,7 @@ func must(err error) {
 func asked(r *http.Request) (service, op string) {
 	target := r.Header.Get("X-Amz-Target")
 	prefix, _, _ := strings.Cut(target, ".")
-	service = map[string]string{"TrentService": "KMS", "secretsmanager": "Secrets Manager", "com": "CloudTrail"}[prefix]
+	service = map[string]string{"TrentService": "KMS", "secretsmanager": "Secrets Manager", "CloudTrail_20131101": "CloudTrail"}[prefix]
 	if service == "" {
 		return "IAM", r.URL.Path
 	}
