@@ -23,7 +23,8 @@ const limit = 20 * time.Second
 // conn is the driver's own connection: database/sql would try again over another one.
 type conn struct{ c driver.Conn }
 
-func open(ctx context.Context, dial database.Dial, l database.Login) (database.Conn, error) {
+// open answers the connection's ID, too.
+func open(ctx context.Context, dial database.Dial, l database.Login) (database.Conn, string, error) {
 	cfg := mysql.NewConfig()
 	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(l.Host, strconv.Itoa(l.Port))
 	cfg.User, cfg.Passwd, cfg.DBName, cfg.TLS = l.User, string(l.Password.Reveal()), l.Database, l.TLS.Config(l.Host)
@@ -38,15 +39,21 @@ func open(ctx context.Context, dial database.Dial, l database.Login) (database.C
 	cfg.DialFunc = dial
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
-		return nil, database.Failed(database.No, "", "the account's settings can't be used", nil)
+		return nil, "", database.Failed(database.No, "", "the account's settings can't be used", nil)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c, err := connector.Connect(ctx)
 	if err != nil {
-		return nil, unconnected(err)
+		return nil, "", unconnected(err)
 	}
-	return &conn{c}, nil
+	out := &conn{c}
+	id, err := out.Read(ctx, "SELECT CONNECTION_ID()")
+	if err != nil {
+		out.Close()
+		return nil, "", err
+	}
+	return out, id[0][0], nil
 }
 
 func (c *conn) Close() { _ = c.c.Close() }

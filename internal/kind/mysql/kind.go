@@ -10,6 +10,10 @@
 package mysql
 
 import (
+	"context"
+	"slices"
+	"sync"
+
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/internal/database"
 	"github.com/rastup/rekey/internal/problem"
@@ -66,9 +70,28 @@ func (t *Target) Check(r *problem.Report) {
 func New(d kind.Deps) rotation.Handler { return database.New(engine(), d) }
 
 func engine() database.Engine {
+	// IDs of this process's connections, which are never used again: one that has just been closed may still be listed, and
+	// is nobody's who hasn't adopted.
+	var own sync.Map
+	listed := func(ctx context.Context, c database.Conn, user, mark string) ([]database.Session, error) {
+		all, err := sessions(ctx, c, user, mark)
+		return slices.DeleteFunc(all, func(s database.Session) bool { _, mine := own.Load(s.ID); return mine }), err
+	}
 	return database.Engine{
 		Kind: "mysql", Called: "MySQL", Engines: []string{"mysql", "mariadb", "aurora-mysql"}, Port: 3306,
 		LongUser: 32, // of MySQL; MariaDB takes longer ones
-		Open:     open, Fit: fit, Set: put, Back: back, Rights: rights, Cut: cut, Sessions: sessions, End: end, Retire: retire,
+		Open: func(ctx context.Context, dial database.Dial, l database.Login) (database.Conn, error) {
+			c, id, err := open(ctx, dial, l)
+			if err != nil {
+				return nil, err
+			}
+			own.Store(id, true)
+			return c, nil
+		},
+		Fit: func(ctx context.Context, c database.Conn, a database.Accounts, t *database.Target, inUse bool) (string, error) {
+			return fit(ctx, c, a, t, inUse, listed)
+		},
+		Sessions: listed,
+		Set:      put, Back: back, Rights: rights, Cut: cut, End: end, Retire: retire,
 	}
 }

@@ -63,7 +63,7 @@ func only(ctx context.Context, c database.Conn, user string) (account, bool, err
 	return all[0], true, nil
 }
 
-func fit(ctx context.Context, c database.Conn, a database.Accounts, t *database.Target, inUse bool) (string, error) {
+func fit(ctx context.Context, c database.Conn, a database.Accounts, t *database.Target, inUse bool, listed func(ctx context.Context, c database.Conn, user, mark string) ([]database.Session, error)) (string, error) {
 	old, there, err := only(ctx, c, a.Old)
 	if err != nil {
 		return "", err
@@ -107,7 +107,7 @@ func fit(ctx context.Context, c database.Conn, a database.Accounts, t *database.
 	if !spare {
 		return fmt.Sprintf("%s, %q will be made", version, a.New), nil
 	}
-	open, err := sessions(ctx, c, a.New, "")
+	open, err := listed(ctx, c, a.New, "")
 	if err != nil {
 		return "", err
 	}

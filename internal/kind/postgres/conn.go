@@ -25,7 +25,8 @@ const setup = `SELECT set_config('statement_timeout', '15s', false), set_config(
 
 type conn struct{ c *pgconn.PgConn }
 
-func open(ctx context.Context, dial database.Dial, l database.Login) (database.Conn, error) {
+// open names the session: see own in engine.
+func open(ctx context.Context, dial database.Dial, l database.Login, own string) (database.Conn, error) {
 	// What the environment says (PGHOST and the like) is overwritten: a connection goes where the secret says.
 	cfg, err := pgconn.ParseConfig("host=127.0.0.1 port=5432 user=rekey password=none passfile=/dev/null sslmode=disable connect_timeout=10 target_session_attrs=any")
 	if err != nil {
@@ -33,7 +34,7 @@ func open(ctx context.Context, dial database.Dial, l database.Login) (database.C
 	}
 	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = l.Host, uint16(l.Port), l.Database, l.User, string(l.Password.Reveal())
 	cfg.TLSConfig, cfg.Fallbacks, cfg.ValidateConnect, cfg.ConnectTimeout = l.TLS.Config(l.Host), nil, nil, limit
-	cfg.RuntimeParams = map[string]string{"application_name": "rekey"}
+	cfg.RuntimeParams = map[string]string{"application_name": own}
 	cfg.DialFunc = pgconn.DialFunc(dialer(dial))
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -10,6 +10,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"net"
 
 	"github.com/rastup/rekey/internal/kind"
@@ -65,10 +66,16 @@ func (t *Target) Check(r *problem.Report) {
 func New(d kind.Deps) rotation.Handler { return database.New(engine(), d) }
 
 func engine() database.Engine {
+	// Sessions of this process are known by a name that nobody else can choose: those that have just been closed may still
+	// be listed, and are nobody's who hasn't adopted.
+	own := "rekey " + rand.Text()
 	return database.Engine{
 		Kind: "postgres", Called: "PostgreSQL", Engines: []string{"postgres", "postgresql", "aurora-postgresql"}, Port: 5432,
 		LongUser: 63, // NAMEDATALEN - 1
-		Open:     open, Fit: fit, Set: put, Back: back, Rights: rights, Cut: cut, Sessions: sessions, End: end,
+		Open: func(ctx context.Context, dial database.Dial, l database.Login) (database.Conn, error) {
+			return open(ctx, dial, l, own)
+		},
+		Fit: fit, Set: put, Back: back, Rights: rights, Cut: cut, Sessions: sessions, End: end,
 	}
 }
 

@@ -297,7 +297,7 @@ func rights(ctx context.Context, c database.Conn) (digest, what string, err erro
 
 func sessions(ctx context.Context, c database.Conn, user, mark string) (all []database.Session, err error) {
 	query, args := `SELECT pid, coalesce(application_name, ''), coalesce(host(client_addr), 'local or hidden'), coalesce(datname, ''), coalesce(to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'a time that is hidden')
-		FROM pg_stat_activity WHERE usename = $1 AND pid <> pg_backend_pid()`, []string{user}
+		FROM pg_stat_activity WHERE usename = $1 AND pid <> pg_backend_pid() AND coalesce(application_name, '') <> current_setting('application_name')`, []string{user}
 	if mark != "" {
 		query, args = query+` AND backend_start < $2::timestamptz`, append(args, mark)
 	}

@@ -13,7 +13,7 @@ func TestTLSIsOnUnlessSaidOtherwise(t *testing.T) {
 		s := newScene(t, "tls_"+tls, Target{TLS: tls})
 		l := database.Login{Host: s.server.Host, Port: s.server.Port, Database: s.db, User: s.app, Password: s.Deps.Keep.Known([]byte("the-first-password-1")),
 			TLS: database.TLS{CA: s.server.CA, Off: tls == "off", Unverified: tls == "encrypt"}}
-		c, err := open(t.Context(), nil, l)
+		c, err := open(t.Context(), nil, l, "rekey")
 		if err != nil {
 			t.Fatal(err)
 		}

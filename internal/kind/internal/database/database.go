@@ -19,6 +19,7 @@ const (
 	factUser   = "user"     // the account that is live
 	factNext   = "new_user" // the account that becomes live; the same with one account
 	factServer = "server"   // host:port
+	factEnded  = "ended"    // of decommission and discard: sessions, in words, that were still ending
 	factMark   = "mark"     // of set: sessions from before it
 )
 

@@ -91,7 +91,7 @@ func (h *handler) decommission(ctx context.Context, t *Target, past rotation.Pas
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	ended, wait, err := h.end(ctx, c, a.Old, past.Fact(set, factMark))
+	ended, wait, err := h.end(ctx, c, a.Old, past.Fact(set, factMark), past.Fact("decommission", factEnded))
 	if err != nil || wait.Wait != "" {
 		return wait, err
 	}
@@ -131,12 +131,17 @@ func (h *handler) works(ctx context.Context, t *Target, d document) (bool, error
 	return true, nil
 }
 
-// end closes the sessions of user, and waits until none is seen.
-func (h *handler) end(ctx context.Context, c Conn, user, mark string) (text string, wait rotation.Result, err error) {
+// end closes the sessions of user, and waits until none is seen. before is what it recorded when it had to wait.
+func (h *handler) end(ctx context.Context, c Conn, user, mark, before string) (text string, wait rotation.Result, err error) {
 	doing := fmt.Sprintf("end the sessions of %q", user)
 	open, err := h.engine.Sessions(ctx, c, user, mark)
-	if err != nil || len(open) == 0 {
-		return "; no session is open under it", rotation.Result{}, judge(err, doing)
+	switch {
+	case err != nil:
+		return "", rotation.Result{}, judge(err, doing)
+	case len(open) == 0 && before != "":
+		return "; ended " + before, rotation.Result{}, nil
+	case len(open) == 0:
+		return "; no session is open under it", rotation.Result{}, nil
 	}
 	if err := h.engine.End(ctx, c, user, open); err != nil {
 		return "", rotation.Result{}, judge(err, doing)
@@ -150,7 +155,7 @@ func (h *handler) end(ctx context.Context, c Conn, user, mark string) (text stri
 			return "; ended " + Count(len(open)), rotation.Result{}, nil
 		}
 	}
-	return "", rotation.Result{Wait: fmt.Sprintf("%s of %q to end", Count(len(open)), user), Again: closing}, nil
+	return "", rotation.Result{Facts: map[string]string{factEnded: Count(len(open))}, Wait: fmt.Sprintf("%s of %q to end", Count(len(open)), user), Again: closing}, nil
 }
 
 // refused tries the old login: it must fail.
@@ -268,7 +273,7 @@ func (h *handler) takeBack(ctx context.Context, t *Target, past rotation.Past, a
 	if err := h.cut(ctx, t, c, a, d); err != nil {
 		return "", rotation.Result{}, err
 	}
-	ended, wait, err := h.end(ctx, c, a.New, "")
+	ended, wait, err := h.end(ctx, c, a.New, "", past.Fact("discard", factEnded))
 	return fmt.Sprintf("the password of %q is one that nobody knows%s; ", a.New, ended), wait, err
 }
 

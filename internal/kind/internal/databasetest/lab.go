@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -237,4 +238,23 @@ func (l *Lab) Silent(others ...string) {
 			l.T.Error("an announced value shows in texts or logs")
 		}
 	}
+}
+
+// Story is all that was said, without what is another on each run.
+func (l *Lab) Story(server *Server) string {
+	text := ""
+	for _, said := range l.Said {
+		if !strings.HasPrefix(said, `decommission: text="" wait=`) { // a session takes its time to end, or not
+			text += said + "\n"
+		}
+	}
+	for _, r := range []struct{ re, is string }{
+		{`[0-9a-f]{64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{27}`, "ID"}, {`version [0-9a-f-]{13}…`, "version ID…"}, {`ROLLBACK-[0-9a-f]{8}`, "ROLLBACK-ID"},
+		{`(secret:[a-z/]+)-\w{6}`, "$1-RANDOM"}, {fmt.Sprintf("%s:%d", server.Host, server.Port), "SERVER"}, {`PostgreSQL \d+[^,]*`, "PostgreSQL VERSION"},
+		{`\d+\.\d+\.\d+-MariaDB[^ ,]*`, "VERSION"}, {`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]*`, "DATE"}, {`connection \d+`, "connection N"}, {`127\.0\.0\.1:\d+`, "ADDRESS"}, {`for \d+ s`, "for N s"},
+		{`"mark":"[^"]*"`, `"mark":"MARK"`}, {`\d+ rights`, "N rights"},
+	} {
+		text = regexp.MustCompile(r.re).ReplaceAllString(text, r.is)
+	}
+	return text
 }

@@ -1,0 +1,15 @@
+package mysql
+
+import "testing"
+
+func TestWhatARotationSays(t *testing.T) {
+	s := newScene(t, "says", Target{})
+	old := s.must(s.login(s.app, first))
+	s.want(old, "SELECT 1", "1")
+	s.Run(through...).Again().Run(append(forward[:5:5], "restore", "discard")...)
+	_ = old.Close() // until here it was open
+	golden(t, "story.txt", s.Story(s.server))
+	one := newScene(t, "says_one", Target{Strategy: "single-user"})
+	one.Run(through...).Again().Run(append(forward[:5:5], "restore", "discard")...)
+	golden(t, "story-single.txt", one.Story(one.server))
+}
