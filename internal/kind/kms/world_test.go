@@ -187,7 +187,9 @@ func (s *scene) happened(step string, past rotation.Past) error {
 			return fmt.Errorf("made as %+v", made)
 		}
 		return state(made, own.Enabled)
-	case promote, "validate/health":
+	case "validate/health": // also asked when all is over
+		return at(now)
+	case promote:
 		if err := state(old, own.Enabled); err != nil {
 			return err
 		}
