@@ -19,7 +19,6 @@ import (
 const (
 	factID     = "id"     // preflight: of the key that is live; set: of the new one; discard: of one that set didn't record
 	factLike   = "like"   // preflight: what the new key is to be like, as JSON
-	factSince  = "since"  // adopted: when it began to wait for scoped keys to run out
 	factSought = "sought" // discard looked once and found no key
 )
 
@@ -45,7 +44,7 @@ func recipe(t *Target) []rotation.Spec {
 		{Phase: rotation.Deploy, Name: "promote"},
 	}
 	if t.Scoped > 0 {
-		specs = append(specs, rotation.Spec{Phase: rotation.Decommission, Name: "adopted", Reads: all})
+		specs = append(specs, rotation.Spec{Phase: rotation.Decommission, Name: "adopted", Looks: true, After: "promote", Delay: t.Scoped, Reads: all})
 	}
 	specs = append(specs,
 		rotation.Spec{Phase: rotation.Decommission, Name: "decommission", After: "promote", Delay: rotation.Retain, Final: true, Reads: all},

@@ -110,25 +110,12 @@ func (h handler) test(ctx context.Context, c call) (rotation.Result, error) {
 	return res, nil
 }
 
-// adopted waits until the scoped keys that were derived from the old key have run out. Where the key was stolen, so may
-// those be: then nothing is waited for.
+// adopted comes once the scoped keys that were derived from the old key have run out: the plan holds it back that long.
 func (h handler) adopted(ctx context.Context, c call) (rotation.Result, error) {
 	if err := h.labels.Promoted(ctx, c.past); err != nil {
 		return rotation.Result{}, err
 	}
-	if claim, _ := c.past.Claim(); claim.Plan.Reason == "compromise" {
-		return rotation.Result{Text: "scoped keys of the old one aren't waited for: they may be stolen with it"}, nil
-	}
-	since := c.past.Fact("adopted", factSince)
-	begin, err := time.Parse(time.RFC3339, since)
-	if err != nil {
-		since = h.now().UTC().Format(time.RFC3339)
-		return rotation.Result{Facts: map[string]string{factSince: since}, Wait: "scoped keys of the old one to run out, counted from now"}, nil
-	}
-	if end := begin.Add(time.Duration(c.t.Scoped)); h.now().Before(end) {
-		return rotation.Result{Wait: "scoped keys of the old one to run out, until " + end.UTC().Format(time.RFC3339), Again: rotation.Later}, nil
-	}
-	return rotation.Result{Text: "scoped keys derived before " + since + " have run out (" + c.t.Scoped.String() + ")"}, nil
+	return rotation.Result{Text: "scoped keys derived from the old key have run out: it was replaced " + c.t.Scoped.String() + " ago"}, nil
 }
 
 // decommission takes the labels off the old version and deletes the old key, and those that a superseded rotation kept.

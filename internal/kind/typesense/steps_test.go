@@ -97,25 +97,16 @@ func TestNodesThatLagAreWaitedFor(t *testing.T) {
 	l.run("refused")
 }
 
-func TestScopedKeysAreOutlivedUnlessTheirParentWasStolen(t *testing.T) {
-	for reason, waits := range map[string]bool{"scheduled": true, "compromise": false} {
-		l := newLab(t, func(t *Target) { t.Scoped = rotation.Duration(72 * time.Hour) })
-		l.records[0].Claim.Plan.Reason = reason
-		l.run(forward[:5]...)
-		res, err := l.ask(t.Context(), "adopted")
-		if err != nil || (res.Wait != "") != waits {
-			t.Errorf("%s: %+v, %v", reason, res, err)
-		}
-		l.records = append(l.records, rotation.Record{Step: "adopted", Outcome: rotation.Noted, Facts: res.Facts})
-		if waits {
-			l.clock.at = l.clock.at.Add(71 * time.Hour)
-			if res, err := l.ask(t.Context(), "adopted"); err != nil || res.Again != rotation.Later {
-				t.Errorf("%+v, %v", res, err)
-			}
-			l.clock.at = l.clock.at.Add(time.Hour)
-		}
-		l.run("adopted", "decommission", "refused")
+func TestTheOldKeyIsKeptUntilScopedKeysHaveRunOut(t *testing.T) {
+	specs := Kind().Recipe(&Target{Scoped: rotation.Duration(72 * time.Hour)})
+	i := slices.IndexFunc(specs, func(s rotation.Spec) bool { return s.Name == "adopted" })
+	j := slices.IndexFunc(specs, func(s rotation.Spec) bool { return s.Name == "decommission" })
+	if i < 0 || i > j || specs[i].After != "promote" || specs[i].Delay != rotation.Duration(72*time.Hour) {
+		t.Errorf("%+v", specs)
 	}
+	l := newLab(t, func(t *Target) { t.Scoped = rotation.Duration(72 * time.Hour) }).run(forward[:5]...)
+	l.run("adopted", "decommission", "refused")
+	l.silent()
 }
 
 // A definite no of every kind: what people read, and that nothing was changed.

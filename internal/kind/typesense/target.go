@@ -51,7 +51,9 @@ type Target struct {
 	Proof string `json:"proof" yaml:"proof" rekey:"required" jsonschema:"required"`
 	// ID of the key at Typesense, for the first rotation: needed only where several keys begin with the same four letters.
 	ID *int64 `json:"id,omitempty" yaml:"id"`
-	// Scoped is the longest time for which scoped search keys are derived from this key. The old key is kept that long.
+	// Scoped is the longest time for which a scoped search key that was derived from this key may still be in use, counted
+	// from when the new one is live: its longest expiry, and the time issuers take to load the new one. The old key is kept
+	// at least that long, also where it was stolen: all scoped keys end with it.
 	Scoped rotation.Duration `json:"scoped,omitempty" yaml:"scoped"`
 	// Generate says how new values look: 32 characters at most.
 	Generate spec.Spec `json:"generate,omitzero" yaml:"generate"`
