@@ -63,7 +63,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	}
 	w.mu.Lock()
 	w.cut = err
-	w.kept = changes && slices.Contains([]mode{late, lateEnd, lateDead, lateLong, hangs}, w.t.g.mode) && w.answer == nil
+	w.kept = changes && slices.Contains([]mode{late, lateEnd, lateDead, lateLong, hangs}, w.t.g.mode)
 	w.mu.Unlock()
 	return 0, err
 }
@@ -86,6 +86,7 @@ func (w *wire) arrive(name string, message []byte, changes bool) error {
 	if w.kept && w.closed {
 		_ = w.Conn.Close()
 	}
+	w.kept = false
 	w.mu.Unlock()
 	if !changes {
 		return err
@@ -127,7 +128,7 @@ func (w *wire) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
-	if w.kept && len(w.answer) == 0 {
+	if w.kept {
 		return nil // closed when the message has arrived
 	}
 	return w.Conn.Close()

@@ -130,9 +130,7 @@ func unconnected(err error) error {
 func failed(err error) error {
 	var my *mysql.MySQLError
 	if !errors.As(err, &my) {
-		if errors.Is(err, driver.ErrBadConn) { // the driver's word for: nothing was sent
-			return database.Failed(database.Unmade, "", "", err)
-		}
+		// The driver says ErrBadConn where it believes that nothing was sent; whoever stands between may know better.
 		return database.Failed(database.Lost, "", "", err)
 	}
 	code := strconv.Itoa(int(my.Number))

@@ -104,9 +104,6 @@ func unconnected(err error) error {
 func failed(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
-		if pgconn.SafeToRetry(err) {
-			return database.Failed(database.Unmade, "", "", err)
-		}
 		return database.Failed(database.Lost, "", "", err)
 	}
 	words := conditions[pg.Code]
