@@ -255,8 +255,3 @@ func (j *job) show(results []app.Result) error {
 	j.summary(comment.Status(views, j.texts()))
 	return err
 }
-
-// waits says whether r waits for somebody's approval.
-func waits(r app.Result) bool {
-	return r.Status.Decision.State == plan.Waiting && r.Status.Decision.Approval != ""
-}

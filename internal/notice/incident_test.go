@@ -97,9 +97,10 @@ func TestAnIncidentFollowsItsAttempt(t *testing.T) {
 		r.settle(func() pass { return r.incidents(nil, l, ended...) })
 		return r.Issues()
 	}
-	all := run([]incident.Incident{now})
+	run([]incident.Incident{now})
 	now.Body = strings.Replace(now.Body, "2 of 2 failed", "2 of 2 failed twice", 1)
-	if all = run([]incident.Incident{now}); len(all) != 1 || all[0].Body != now.Body {
+	all := run([]incident.Incident{now})
+	if len(all) != 1 || all[0].Body != now.Body {
 		t.Fatalf("not updated in place: %+v", all)
 	}
 	second, e2 := failed("team/one", 2)

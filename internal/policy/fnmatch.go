@@ -62,9 +62,7 @@ func bracket(p string) (t glob, rest string, ok bool) {
 		t.negate, p = true, p[1:]
 	}
 	one := func() (r rune, ok bool) {
-		if strings.HasPrefix(p, "\\") {
-			p = p[1:]
-		}
+		p = strings.TrimPrefix(p, "\\")
 		r, n := utf8.DecodeRuneInString(p)
 		p = p[n:]
 		return r, n > 0

@@ -105,6 +105,4 @@ func add(logins []string, login string) []string {
 	return append(logins, login)
 }
 
-func names(logins []string) string { return "@" + strings.Join(logins, ", @") }
-
 func short(sha string) string { return sha[:min(len(sha), 8)] }

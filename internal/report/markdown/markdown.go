@@ -45,7 +45,7 @@ var (
 	references = regexp.MustCompile(`(?i)(\\#|\bGH-)([0-9])`)
 	bare       = regexp.MustCompile(`(?i)(#|\bGH-)([0-9])`)
 	unfinished = regexp.MustCompile(`:[A-Za-z0-9+_-]+$`)
-	escaped    = regexp.MustCompile("\\\\.") // Text has no other backslash
+	escaped    = regexp.MustCompile(`\\.`) // Text has no other backslash
 	emoji      = regexp.MustCompile(`:[A-Za-z0-9+_-]+:`)
 	blocks     = regexp.MustCompile(`^(?:[-+=:]|[0-9]{1,9}[.)])`) // lists, headings, table rules
 )
