@@ -10,7 +10,12 @@ import (
 	"github.com/rastup/rekey/internal/check/command"
 	"github.com/rastup/rekey/internal/check/http"
 	"github.com/rastup/rekey/internal/kind"
+	"github.com/rastup/rekey/internal/kind/kms"
+	"github.com/rastup/rekey/internal/kind/mysql"
+	"github.com/rastup/rekey/internal/kind/postgres"
 	"github.com/rastup/rekey/internal/kind/secretsmanager"
+	"github.com/rastup/rekey/internal/kind/stripewebhook"
+	"github.com/rastup/rekey/internal/kind/typesense"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/registry"
 	"github.com/rastup/rekey/internal/request"
@@ -22,6 +27,11 @@ import (
 func Kinds() []kind.Kind {
 	return []kind.Kind{
 		secretsmanager.Kind(),
+		kms.Kind(),
+		stripewebhook.Kind(),
+		typesense.Kind(),
+		postgres.Kind(),
+		mysql.Kind(),
 	}
 }
 
@@ -100,6 +110,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 		return nil, err
 	}
 	deps := kind.On(session, a.redact.Add)
+	deps.Now = a.Clock.Now
 	all := map[string]rotation.Handler{}
 	for _, k := range Kinds() {
 		all["kind/"+k.Name] = k.New(deps)

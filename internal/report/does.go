@@ -17,13 +17,15 @@ func Does(s rotation.Step) string {
 		"promote":      "makes the new credential the live one; the old one is kept",
 		"deploy":       s.Uses + " takes the new credential up",
 		"validate":     s.Uses + " must be green with the new credential",
+		"accepted":     "every processor takes the new secret",
 		"adopted":      "nobody uses the old credential any more",
 		"disable":      "switches the old credential off, reversibly",
 		"decommission": "removes the old credential",
 		"refused":      "tries the old credential: it must be refused",
+		"enable":       "switches the old credential on again",
 		"restore":      "makes the old credential the live one again",
 		"discard":      "removes the new credential, or keeps and reports it",
-	}[s.Name]; text != "" && (s.Phase != rotation.Rollback || s.Name == "restore" || s.Name == "discard") {
+	}[s.Name]; text != "" && (s.Phase != rotation.Rollback || s.Name == "enable" || s.Name == "restore" || s.Name == "discard") {
 		return text
 	}
 	if s.Phase == rotation.Rollback && s.Name == "validate" {

@@ -25,6 +25,8 @@ type World struct {
 	// Apart is for worlds of real servers, where a history takes a while: the selection is every so manieth disturbance of
 	// an act, at one call, and the full suite every so manieth call. 0 is as fast as memory.
 	Apart int
+	// Stride is how many calls apart the selection's cases are, for kinds with many calls; 0: 23.
+	Stride int
 }
 
 // An Instance is the services of one target, and how to judge them. All are required, but for those that say otherwise. The judges see

@@ -1,6 +1,7 @@
 package kindtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,18 +90,18 @@ func Run(t *testing.T, w World) {
 }
 
 // stride is how many calls apart the tried ones are.
-func stride() int {
+func (w World) stride() int {
 	if Full() {
 		return 1
 	}
-	return 23
+	return cmp.Or(w.Stride, 23)
 }
 
 // tries is the calls of an act that are tried with a disturbance, the kth of all.
 func (w World) tries(t *testing.T, sc scenario, i int, d disturbance, k int) (cases int, bad *defect) {
 	switch {
 	case w.Apart == 0:
-		return each(t, w, twist{}, sc, i, d, stride())
+		return each(t, w, twist{}, sc, i, d, w.stride())
 	case Full():
 		return each(t, w, twist{}, sc, i, d, w.Apart)
 	}

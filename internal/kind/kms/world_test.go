@@ -43,7 +43,7 @@ func TestSimulation(t *testing.T) {
 	kindtest.Simulate(t, symmetric, 1, n)
 }
 
-var symmetric = kindtest.World{Kind: Kind(), New: vault}
+var symmetric = kindtest.World{Kind: Kind(), New: vault, Stride: 97}
 
 type clockOf func() time.Time
 
