@@ -10,7 +10,7 @@ FUZZ    ?= 5s
 export PATH := $(TOOLS)/bin:$(PATH)
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: ## a company rotates a secret on GitHub and AWS inside the process, from request to closed ticket; output in ./demo
 	go run ./cmd/rekey demo --out $(DEMO)

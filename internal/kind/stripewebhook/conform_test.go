@@ -36,7 +36,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestConformance(t *testing.T) { kindtest.Run(t, kindtest.World{Kind: Kind(), Stride: 97, New: shop}) }
+func TestConformance(t *testing.T) {
+	kindtest.Run(t, kindtest.World{Kind: Kind(), Stride: 97, New: shop})
+}
 
 func TestConformanceOfAJSONKey(t *testing.T) {
 	if !kindtest.Full() {
