@@ -10,8 +10,11 @@ import (
 
 // Retry is the SDK's standard: three attempts. It differs in one thing: an exhausted quota is no throttling,
 // and doesn't pass by itself. For reads, and for changing calls with an idempotency token or without a condition.
-func Retry() aws.Retryer {
+func Retry() aws.Retryer { return standard(nil) }
+
+func standard(backoff retry.BackoffDelayer) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Backoff = backoff // nil is its own
 		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(quota)}, retry.DefaultRetryables...)
 	})
 }

@@ -57,7 +57,7 @@ func (o Options) actAs(cfg aws.Config) (aws.CredentialsProvider, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	entry := cached(&webIdentity{sts.NewFromConfig(cfg, func(s *sts.Options) {
-		s.Retryer = retry.AddWithErrorCodes(Retry(), unreachable)
+		s.Retryer = retry.AddWithErrorCodes(standard(o.Backoff), unreachable)
 	}), first, o.name(), o.WebIdentity})
 	if o.Entry == "" || o.Role == "" || o.Role == o.Entry {
 		return entry, nil

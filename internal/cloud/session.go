@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
@@ -49,6 +50,7 @@ type Options struct {
 	Transport   http.RoundTripper       // instead of the SDK's, below the fence; not for finding credentials
 	Writes      *rate.Limiter           // shared by all sessions of one account; nil makes one of DefaultWriteRate
 	Paces       *Paces                  // likewise; nil makes them
+	Backoff     retry.BackoffDelayer    // the wait before a call is tried again; nil: the SDK's, which grows to 20 s
 	CallLimit   time.Duration           // time limit of one attempt of a call; 0 means DefaultCallLimit
 	// Unfenced lets changing calls leave without a lease. Only for the evidence store and its log copy: there
 	// the conditional write decides who may go on, so it can't wait for that decision.
@@ -91,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 		// A signed call, which may carry a value, goes to its endpoint and nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	cfg.Retryer = func() aws.Retryer { return Retry() }
+	cfg.Retryer = func() aws.Retryer { return standard(o.Backoff) }
 	cfg.Logger = logging.Nop{} // the SDK's own words go past the redactor, to standard error
 	return &Session{cfg: cfg}, nil
 }

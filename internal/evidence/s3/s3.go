@@ -26,7 +26,10 @@ import (
 	"github.com/rastup/rekey/internal/evidence"
 )
 
-const maxObject = 256 << 20 // bytes of one object that are read
+const (
+	maxObject = 256 << 20 // bytes of one object that are read
+	maxKept   = 32 << 20  // bytes of all contents that are kept, for a process that opens a chain more than once
+)
 
 // Options of a Store. All but Prefix are required.
 type Options struct {
@@ -45,7 +48,12 @@ type Store struct {
 
 	mu     sync.Mutex
 	oldest map[string]string // object name → version ID: an oldest version stays the oldest
+	kept   map[version][]byte
+	size   int // of kept, bytes
 }
+
+// A version never changes: what was read of one needn't be read again.
+type version struct{ name, id string }
 
 // New makes a store; it calls nothing. See Check.
 func New(o Options) (*Store, error) {
@@ -57,7 +65,7 @@ func New(o Options) (*Store, error) {
 	case o.Retain < 24*time.Hour:
 		return nil, fmt.Errorf("evidence bucket %s: retention %s: a day at least is wanted", o.Bucket, o.Retain)
 	}
-	s := &Store{o: o, oldest: map[string]string{}}
+	s := &Store{o: o, oldest: map[string]string{}, kept: map[version][]byte{}}
 	if p := strings.Trim(o.Prefix, "/"); p != "" {
 		s.prefix = p + "/"
 	}
@@ -88,10 +96,32 @@ func (s *Store) Create(ctx context.Context, name string, data []byte) error {
 	return s.refusal("PutObject", name, err)
 }
 
-// Read gets the oldest version by its ID.
+// Read gets the oldest version by its ID, where it didn't do so before.
 func (s *Store) Read(ctx context.Context, name string) ([]byte, error) {
-	data, _, _, err := s.read(ctx, name)
+	if data, ok := s.again(name); ok {
+		return data, nil
+	}
+	data, _, id, err := s.read(ctx, name)
+	if err == nil {
+		s.keep(version{name, id}, data)
+	}
 	return data, err
+}
+
+func (s *Store) again(name string) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id, ok := s.oldest[name]
+	data, kept := s.kept[version{name, id}]
+	return bytes.Clone(data), ok && kept
+}
+
+func (s *Store) keep(v version, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, has := s.kept[v]; !has && s.size+len(data) <= maxKept {
+		s.kept[v], s.size = bytes.Clone(data), s.size+len(data)
+	}
 }
 
 // ReadLock gets the oldest version and its lock. S3 shows the lock to those who may s3:GetObjectRetention.

@@ -37,6 +37,7 @@ type rule struct {
 type history struct {
 	ctx    context.Context
 	seed   uint64
+	steps  int
 	dice   *mathrand.Rand // what people do
 	order  *mathrand.Rand // which job goes on
 	w      *town.Town

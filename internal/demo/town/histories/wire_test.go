@@ -224,6 +224,7 @@ func (h *history) wrap(do workflow.Do) workflow.Do {
 		h.move(time.Duration(2+h.order.IntN(5)) * time.Second) // nobody looks in the second in which their job began
 		t := h.trouble(s)
 		h.now = t
+		h.steps++
 		h.before(s, key)
 		type result struct {
 			out map[string]string
