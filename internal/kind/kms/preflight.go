@@ -23,12 +23,12 @@ const settled = 5 * time.Minute
 // found is what preflight reads.
 type found struct {
 	look
-	tags           []types.Tag
-	grants         []types.GrantListEntry
-	period         int32 // days; 0: none
-	worked, public string
-	use            use
-	allowed        string
+	tags    []types.Tag
+	grants  []types.GrantListEntry
+	period  int32 // days; 0: none
+	worked  string
+	use     use
+	allowed string
 }
 
 // preview is as much of preflight as shows without using the key or asking for rights.
