@@ -32,7 +32,7 @@ race: tools
 
 # The suites that by themselves try a selection, with every case; they say how many that were. Kinds besides
 # secretsmanager, whose suites take longest, have theirs in conformance.
-FULL := ./internal/kind/kindtest ./internal/demo/town/histories ./internal/e2e
+FULL := ./internal/kind/kindtest ./internal/e2e
 full: tools
 	@echo "go test: every case of the long suites"
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \

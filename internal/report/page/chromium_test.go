@@ -60,14 +60,13 @@ func TestPageInABrowser(t *testing.T) {
 	chromium(t)
 	html := page.HTML(sample(t))
 	var others atomic.Int32
-	width := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		switch r.URL.Path {
 		case "/page":
 			_, _ = w.Write(html)
 		case "/":
-			_, _ = io.WriteString(w, strings.ReplaceAll(measure, "WIDTH", strconv.Itoa(width)))
+			_, _ = io.WriteString(w, strings.ReplaceAll(measure, "WIDTH", r.URL.Query().Get("width")))
 		case "/favicon.ico": // the browser's own idea
 			http.NotFound(w, r)
 		default:
@@ -75,9 +74,9 @@ func TestPageInABrowser(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	for _, width = range []int{1280, 768, 390, 320} {
+	for _, width := range []int{1280, 768, 390, 320} {
 		w := strconv.Itoa(width)
-		out := browse(t, "--virtual-time-budget=5000", "--window-size=1400,1000", "--dump-dom", server.URL+"/")
+		out := browse(t, "--virtual-time-budget=5000", "--window-size=1400,1000", "--dump-dom", server.URL+"/?width="+w)
 		if want := "width=" + w + " of " + w + " height=true wide=[]"; !strings.Contains(out, want) {
 			t.Errorf("no %q, but %s", want, out[max(0, strings.LastIndex(out, "</script>")):])
 		}

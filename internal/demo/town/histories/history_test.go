@@ -291,7 +291,10 @@ func (h *history) after(s workflow.Step, key string, t *trouble, out map[string]
 		end = "fails"
 	}
 	h.told("run %d attempt %d: %s %s", s.Run, s.Attempt, s.JobName, end)
-	for _, w := range t.what {
+	t.mu.Lock() // a runner that died may still have calls on the way
+	what := slices.Clone(t.what)
+	t.mu.Unlock()
+	for _, w := range what {
 		h.story = append(h.story, "      "+w)
 	}
 	h.read()
