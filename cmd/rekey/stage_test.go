@@ -60,6 +60,7 @@ func start(s *stage, ts *testscript.TestScript, _ []string) {
 	ts.Check(err)
 	s.clock = sandbox.NewClock(now.AddDate(0, 0, -97))
 	s.world = sandbox.New(s.clock)
+	s.world.STS.Outlast()
 	s.scenario, err = sandbox.Seed(s.world)
 	ts.Check(err)
 	s.clock.Move(now.Sub(s.clock.Now()))

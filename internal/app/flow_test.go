@@ -62,6 +62,7 @@ func (standing) After(time.Duration) <-chan time.Time { return nil }
 func newTown(t *testing.T) *town {
 	w := &town{t: t, root: t.TempDir(), clock: sandbox.NewClock(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))}
 	w.world = sandbox.New(w.clock)
+	w.world.STS.Outlast()
 	if _, err := sandbox.Seed(w.world); err != nil {
 		t.Fatal(err)
 	}

@@ -76,13 +76,14 @@ const TypesenseKey = "sandbox-only-typesense-bootstrap"
 
 // New makes an empty world that lives by clock: no key, no secret, no bucket. See Seed.
 func New(clock wire.Clock) *World {
+	// Each service invents its names by itself: what one calls a thing doesn't depend on how calls to others arrive.
 	w := &World{clock: clock, random: wire.NewRandom(1), keys: map[string]key{}}
-	w.SecretsManager = secretsmanager.New(w.random)
-	w.KMS = kms.New(w.random)
+	w.SecretsManager = secretsmanager.New(wire.NewRandom(4))
+	w.KMS = kms.New(wire.NewRandom(5))
 	w.CloudTrail = cloudtrail.New(w.KMS.Uses)
-	w.S3 = s3.New(w.random)
-	w.Logs = logs.New(w.random)
-	w.STS = sts.New(w.random, w.addSession)
+	w.S3 = s3.New(wire.NewRandom(6))
+	w.Logs = logs.New(wire.NewRandom(7))
+	w.STS = sts.New(wire.NewRandom(8), w.addSession)
 	w.IAM = iam.New(w.STS, w.decide)
 	w.Stripe = stripe.New(clock, wire.NewRandom(2))
 	w.Typesense = typesense.New(clock, wire.NewRandom(3), TypesenseKey, "products")

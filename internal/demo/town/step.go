@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -101,7 +99,6 @@ func (t *Town) rekey(ctx context.Context, s workflow.Step) (map[string]string, e
 	if t.o.Transport != nil {
 		p.Cloud.Transport, p.Transport = t.o.Transport(s)
 	}
-	p.Cloud.Transport = lasting{cmp.Or(p.Cloud.Transport, http.DefaultTransport)}
 	p.Cloud.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil }) // the machine's time isn't the town's
 	err = actions.Run(ctx, p)
 	outputs, readErr := readOutputs(env["GITHUB_OUTPUT"])
@@ -110,30 +107,6 @@ func (t *Town) rekey(ctx context.Context, s workflow.Step) (map[string]string, e
 		t.o.Log(s, out.String(), err)
 	}
 	return outputs, err
-}
-
-// lasting lets the town's credentials never end: the SDK holds their end against the machine's clock, by which a town's
-// hour may have been over for long, and would fetch others for every call.
-type lasting struct{ to http.RoundTripper }
-
-var (
-	expiration = regexp.MustCompile(`<Expiration>[^<]*</Expiration>`)
-	never      = []byte("<Expiration>9999-01-01T00:00:00Z</Expiration>")
-)
-
-func (l lasting) RoundTrip(in *http.Request) (*http.Response, error) {
-	out, err := l.to.RoundTrip(in)
-	if err != nil || out.StatusCode != http.StatusOK || out.Header.Get("Content-Type") != "text/xml" {
-		return out, err
-	}
-	b, err := io.ReadAll(out.Body)
-	if err := errors.Join(err, out.Body.Close()); err != nil {
-		return nil, err
-	}
-	b = expiration.ReplaceAll(b, never)
-	out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
-	out.Header.Del("Content-Length")
-	return out, nil
 }
 
 var _ apply.Clock = frozen{}

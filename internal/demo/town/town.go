@@ -74,6 +74,7 @@ type Town struct {
 func New(ctx context.Context, o Options) (*Town, error) {
 	t := &Town{o: o, Clock: sandbox.NewClock(o.Start.AddDate(0, 0, -97)), alive: map[string]string{}, trees: map[string]string{}}
 	t.AWS = sandbox.New(t.Clock)
+	t.AWS.STS.Outlast()
 	var err error
 	if t.Scenario, err = sandbox.Seed(t.AWS); err != nil {
 		return nil, err

@@ -72,6 +72,7 @@ type lab struct {
 func newLab(t *testing.T, target Target) *lab {
 	t.Helper()
 	l := &lab{t: t, world: sandbox.New(sandbox.NewClock(start))}
+	l.world.STS.Outlast()
 	l.world.AddKey("AKIDREKEY", "key", user)
 	l.world.STS.AddRole(sts.Role{ARN: role, Trust: []string{user}, Created: start})
 	if target.Secret == "" {
