@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/rastup/rekey/internal/apply"
@@ -66,7 +67,7 @@ type App struct {
 	redact *redact.Set
 	writes *rate.Limiter
 
-	mu       sync.Mutex
+	turn     *semaphore.Weighted // one opens a session, others wait for it as long as their contexts do
 	sessions map[string]*cloud.Session
 	store    evidence.Store
 	journal  *evidence.Journal
@@ -83,7 +84,7 @@ const (
 
 // New is an App that has read nothing yet.
 func New(w World) *App {
-	a := &App{World: w, redact: &redact.Set{}, sessions: map[string]*cloud.Session{}, writes: share(w.Shards)}
+	a := &App{World: w, redact: &redact.Set{}, turn: semaphore.NewWeighted(1), sessions: map[string]*cloud.Session{}, writes: share(w.Shards)}
 	a.Cloud.Paces = cloud.NewPaces() // of the whole run, as writes is
 	if a.Progress == nil {
 		a.Progress = func(*rotation.Plan, rotation.Record) {}
@@ -173,8 +174,10 @@ func (a *App) evidenceSession(ctx context.Context) (*cloud.Session, error) {
 }
 
 func (a *App) open(ctx context.Context, name string, o cloud.Options) (*cloud.Session, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	if err := a.turn.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer a.turn.Release(1)
 	if s := a.sessions[name]; s != nil {
 		return s, nil
 	}

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -61,7 +62,7 @@ type Options struct {
 // credentials, rate and limits.
 type Session struct {
 	cfg      aws.Config
-	mu       sync.Mutex
+	turn     *semaphore.Weighted // one asks who we are, others wait for that as long as their contexts do
 	identity string
 }
 
@@ -95,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	}
 	cfg.Retryer = func() aws.Retryer { return standard(o.Backoff) }
 	cfg.Logger = logging.Nop{} // the SDK's own words go past the redactor, to standard error
-	return &Session{cfg: cfg}, nil
+	return &Session{cfg: cfg, turn: semaphore.NewWeighted(1)}, nil
 }
 
 func (o Options) load() []func(*config.LoadOptions) error {
@@ -175,8 +176,10 @@ func (s *Session) STS() *sts.Client { return sts.NewFromConfig(s.cfg) }
 
 // Identity is the ARN that the session acts as. It asks STS once and remembers the answer.
 func (s *Session) Identity(ctx context.Context) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.turn.Acquire(ctx, 1); err != nil {
+		return "", err
+	}
+	defer s.turn.Release(1)
 	if s.identity == "" {
 		out, err := s.STS().GetCallerIdentity(ctx, nil)
 		if err != nil {

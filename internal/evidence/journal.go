@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -31,8 +32,8 @@ type Journal struct {
 	store Store
 	opts  Options
 
-	mu     sync.Mutex
-	marker []byte // once it was read
+	turn   *semaphore.Weighted // one reads it, others wait for that as long as their contexts do
+	marker []byte              // once it was read
 }
 
 // A Marker says which store this is: that an emptied or a swapped store is noticed.
@@ -54,7 +55,7 @@ func New(s Store, o Options) *Journal {
 	if o.MaxFile <= 0 {
 		o.MaxFile = 20 << 20
 	}
-	return &Journal{store: lockless{s}, opts: o}
+	return &Journal{store: lockless{s}, opts: o, turn: semaphore.NewWeighted(1)}
 }
 
 // Init makes the store ready: it writes the marker, once in the store's life. A store that has one is ErrExists
@@ -95,8 +96,10 @@ func (j *Journal) Marker(ctx context.Context) (Marker, error) {
 }
 
 func (j *Journal) readMarker(ctx context.Context) ([]byte, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	if err := j.turn.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer j.turn.Release(1)
 	if j.marker != nil {
 		return j.marker, nil
 	}

@@ -14,8 +14,9 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	gh "github.com/google/go-github/v62/github"
 	"github.com/rastup/rekey/internal/rotation"
@@ -63,7 +64,7 @@ type Client struct {
 	wire       *transport
 	repository string
 
-	mu            sync.Mutex
+	turn          *semaphore.Weighted // one asks, others wait for that as long as their contexts do
 	defaultBranch string
 }
 
@@ -92,7 +93,7 @@ func New(o Options) (*Client, error) {
 	wire := &transport{base: o.Transport, api: base, token: o.Token, readOnly: o.ReadOnly, limits: &limits{clock: o.Clock, patience: o.Patience}}
 	api := gh.NewClient(nil)
 	api.BaseURL, api.UserAgent = base, "rekey"
-	return &Client{api: api, http: &http.Client{Transport: wire, CheckRedirect: sameCall}, wire: wire, repository: o.Repository}, nil
+	return &Client{api: api, http: &http.Client{Transport: wire, CheckRedirect: sameCall}, wire: wire, repository: o.Repository, turn: semaphore.NewWeighted(1)}, nil
 }
 
 // address takes https, and http on this machine: a token isn't sent in the clear.
@@ -127,13 +128,15 @@ func notARepository(s string) error {
 
 // In is the same client for another repository. Its calls fail where that isn't owner/name.
 func (c *Client) In(repository string) *Client {
-	return &Client{api: c.api, http: c.http, wire: c.wire, repository: repository}
+	return &Client{api: c.api, http: c.http, wire: c.wire, repository: repository, turn: semaphore.NewWeighted(1)}
 }
 
 // DefaultBranch is remembered.
 func (c *Client) DefaultBranch(ctx context.Context) (string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if err := c.turn.Acquire(ctx, 1); err != nil {
+		return "", err
+	}
+	defer c.turn.Release(1)
 	if c.defaultBranch != "" {
 		return c.defaultBranch, nil
 	}

@@ -19,9 +19,7 @@ func (l *Lookup) Approval(ctx context.Context, kind string, q policy.Question, r
 	if _, err := l.Protected(ctx, q.Environment, kind); err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	entries, err := l.answers.recall(run, l.o.Now(), keepPulls, func() ([]github.Approval, error) { return l.c.Approvals(ctx, run) })
-	l.mu.Unlock()
+	entries, err := l.approvals(ctx, run)
 	if err != nil {
 		return nil, err
 	}
@@ -34,14 +32,24 @@ func (l *Lookup) Approval(ctx context.Context, kind string, q policy.Question, r
 	return policy.Approval(kind, q, all, l.o.Rules)
 }
 
+func (l *Lookup) approvals(ctx context.Context, run int64) ([]github.Approval, error) {
+	if err := l.turn.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer l.turn.Release(1)
+	return l.answers.recall(run, l.o.Now(), keepPulls, func() ([]github.Approval, error) { return l.c.Approvals(ctx, run) })
+}
+
 // bypass says whether login's yes may be an administrator's bypass.
 func (l *Lookup) bypass(ctx context.Context, environment, login string) (bool, error) {
 	e, _, err := l.environment(ctx, environment)
 	if err != nil || !e.AdminsBypass || slices.ContainsFunc(e.Users, func(u string) bool { return strings.EqualFold(u, login) }) {
 		return false, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.turn.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	defer l.turn.Release(1)
 	permission, err := l.permissions.recall(login, l.o.Now(), keep, func() (string, error) { return l.c.Permission(ctx, login) })
 	return permission == "admin", err
 }
@@ -65,8 +73,10 @@ func (l *Lookup) Continues(ctx context.Context, name string) (warnings []string,
 }
 
 func (l *Lookup) environment(ctx context.Context, name string) (e policy.Environment, branch string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.turn.Acquire(ctx, 1); err != nil {
+		return e, "", err
+	}
+	defer l.turn.Release(1)
 	if branch, err = l.c.DefaultBranch(ctx); err != nil {
 		return e, "", err
 	}

@@ -5,8 +5,9 @@ package lookup
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/policy"
@@ -68,7 +69,7 @@ type Lookup struct {
 	c Client
 	o Options
 
-	mu           sync.Mutex
+	turn         *semaphore.Weighted     // of the question that leaves; who waits for it gives up with its context
 	asked        map[string]policy.Asked // by path and blob: what was granted stands
 	pullsOf      memory[string, []github.Pull]
 	pulls        memory[int, policy.Pull]
@@ -80,7 +81,7 @@ type Lookup struct {
 
 // New is a Lookup that knows nothing yet.
 func New(c Client, o Options) *Lookup {
-	return &Lookup{c: c, o: o, asked: map[string]policy.Asked{}, pullsOf: memory[string, []github.Pull]{}, pulls: memory[int, policy.Pull]{},
+	return &Lookup{c: c, o: o, turn: semaphore.NewWeighted(1), asked: map[string]policy.Asked{}, pullsOf: memory[string, []github.Pull]{}, pulls: memory[int, policy.Pull]{},
 		permissions: memory[string, string]{}, environments: memory[string, policy.Environment]{}, pushed: memory[string, time.Time]{}, answers: memory[int64, []github.Approval]{}}
 }
 
@@ -106,8 +107,10 @@ func (m memory[K, V]) recall(key K, now time.Time, keep time.Duration, ask func(
 // Origin is policy.Origin of a request's file as Ref has it: a *policy.Later, a *rotation.Failure, or an error of a
 // call.
 func (l *Lookup) Origin(ctx context.Context, path string, text []byte) (policy.Asked, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.turn.Acquire(ctx, 1); err != nil {
+		return policy.Asked{}, err
+	}
+	defer l.turn.Release(1)
 	blob := policy.Blob(text)
 	if a, ok := l.asked[path+"\x00"+blob]; ok {
 		return a, nil
@@ -143,8 +146,10 @@ func (l *Lookup) Claimed(ctx context.Context, c rotation.Claim) (policy.Asked, e
 	if a.Origin.PullRequest == 0 {
 		return a, nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.turn.Acquire(ctx, 1); err != nil {
+		return a, err
+	}
+	defer l.turn.Release(1)
 	p, err := l.pull(ctx, a.Origin.PullRequest)
 	a.Wrote = policy.Wrote(p)
 	return a, err
