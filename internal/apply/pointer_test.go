@@ -16,7 +16,10 @@ type pointers struct {
 	left    *int
 }
 
-func (p pointers) Point(context.Context, *rotation.Plan, rotation.Head) error {
+func (p pointers) Point(ctx context.Context, _ *rotation.Plan, _ rotation.Head) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if p.refuses == nil {
 		*p.left++
 	}
@@ -44,6 +47,23 @@ func TestNothingBeginsBeforeItCanBeFound(t *testing.T) {
 		r.Bundle = pointers{left: &left}
 		if st, err := r.Run(t.Context(), j); err != nil || !st.Validated(time.Now()) || left != 1 {
 			t.Errorf("%v, %v, %d pointers: %s", st.Decision, err, left, h.chain("dev"))
+		}
+	})
+}
+
+func TestWhoIsAskedToStopWhileClaimingCanBeFound(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		left, r := 0, h.runner()
+		r.Bundle = pointers{left: &left}
+		r.Progress = func(_ *rotation.Plan, rec rotation.Record) {
+			if rec.Outcome == rotation.Claimed {
+				stop()
+			}
+		}
+		if _, err := r.Run(ctx, h.jobs(name, nil)["dev"]); err == nil || left != 1 {
+			t.Errorf("%v, %d pointers: %s", err, left, h.chain("dev"))
 		}
 	})
 }

@@ -294,7 +294,10 @@ func facts(records []rotation.Record) (all []rotation.Fact) {
 	return all
 }
 
+// point outlasts a request to stop: were the request's file deleted now, nobody would find the claim by it.
 func (w *work) point(ctx context.Context) error {
+	ctx, cancel := w.outlast(ctx)
+	defer cancel()
 	err := w.retry(ctx, func() error { return w.Bundle.Point(ctx, &w.plan, w.chain.Head()) })
 	w.pointed = err == nil
 	return err
