@@ -163,7 +163,7 @@ func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []
 			}
 			if success {
 				if text, ok := comment.IncidentClosed(v.View, e.Name, o); ok {
-					done = append(done, incident.Success{Ends: incident.Ends(e, v.Chain(e.Name)), Closed: text})
+					done = append(done, incident.Success{Chain: e.Plan.Chain, Before: incident.Ends(e), Closed: text})
 				}
 			}
 		}

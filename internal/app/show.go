@@ -2,7 +2,6 @@ package app
 
 import (
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/rastup/rekey/internal/apply"
@@ -59,16 +58,6 @@ func (v Shown) Last() (at time.Time) {
 		}
 	}
 	return at
-}
-
-// Chain is what was read of an environment's chain: its latest attempt, ours or not.
-func (v Shown) Chain(environment string) []rotation.Record {
-	for _, r := range v.Results {
-		if r.Status.Plan.Environment == environment {
-			return slices.Concat(r.Status.Records, r.Status.Chain.Records)
-		}
-	}
-	return nil
 }
 
 // In is t's job in an environment; nil when it has none.

@@ -30,6 +30,7 @@ type Standing struct {
 	Claim     *rotation.Claim
 	Records   int                 // of this attempt
 	Head      rotation.Head       // of the chain
+	Began     int                 // number of this attempt's claim; 0: none
 	Seq       int                 // of this attempt's last record; 0: none
 	Runner    string              // of this attempt's last record
 	Approvals []rotation.Approval // that are on record, in order
@@ -57,7 +58,7 @@ func stand(e Environment, v View) Standing {
 	s := Standing{Name: e.Name, Attempt: e.Plan.Attempt, Decision: d, Records: len(e.Records), Head: e.Head, Claim: claim(e.Records)}
 	if n := len(e.Records); n > 0 {
 		last := e.Records[n-1]
-		s.last, s.Seq, s.Runner = last.At, last.Seq, last.Runner.ID
+		s.last, s.Began, s.Seq, s.Runner = last.At, e.Records[0].Seq, last.Seq, last.Runner.ID
 		s.Validated = plan.Validated(&e.Plan, e.Records, now)
 		s.Begun = plan.MayHaveBegun(&e.Plan, e.Records)
 		if last.Outcome == rotation.Released && !d.State.Over() {

@@ -11,7 +11,6 @@ import (
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report"
-	text "github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -53,8 +52,9 @@ type Incident struct {
 
 // A Success is an attempt whose new credential is live and proven, with nothing failing.
 type Success struct {
-	Ends   []string // keys of the incidents that it ends; see Ends
-	Closed string   // text.IncidentClosed
+	rotation.Chain
+	Before int    // it ends the incidents about claims before this record; see Ends
+	Closed string // text.IncidentClosed
 }
 
 // Judge says whether an environment of a rotation needs an incident, whether it is a success, or neither: not yet.
@@ -76,26 +76,12 @@ func Judge(e report.Environment, s report.Standing) (incident, success bool) {
 	return incident, !incident && !back && s.Validated && len(s.Failures) == 0
 }
 
-// Ends are the keys of the incidents that a success of e ends: those of all attempts before it in its chain, and its
-// own once it is finished; until then it may get stuck. chain are records of the chain, in any order; former attempts
-// of e's own rotation needn't be among them.
-func Ends(e report.Environment, chain []rotation.Record) (keys []string) {
-	if len(e.Records) == 0 {
-		return nil
+// Ends is the record up to which a success of e ends the incidents of its chain, that one not included: of all attempts
+// before it, and its own once it is finished; until then it may get stuck.
+func Ends(e report.Environment) (before int) {
+	own := e.Records[0].Seq
+	if e.Decision.State == plan.Finished {
+		return own + 1
 	}
-	own := e.Records[0]
-	add := func(r rotation.Record, attempt int) {
-		keys = append(keys, text.IncidentKey(report.View{Secret: r.Secret, Rotation: r.Rotation}, report.Standing{Name: r.Environment, Attempt: attempt}))
-	}
-	for attempt := 1; attempt < own.Attempt; attempt++ {
-		add(own, attempt)
-	}
-	for _, r := range chain {
-		switch {
-		case r.Claim == nil || r.Seq > own.Seq || r.Rotation == own.Rotation && r.Attempt < own.Attempt:
-		case r.Seq < own.Seq || e.Decision.State == plan.Finished:
-			add(r, r.Attempt)
-		}
-	}
-	return keys
+	return own
 }

@@ -31,33 +31,36 @@ func (p *Projector) Write(ctx context.Context, incidents []Incident, successes [
 	if err != nil {
 		return t, err
 	}
-	ends := map[string]Success{}
-	for _, s := range successes {
-		for _, key := range s.Ends {
-			ends[key] = s
-		}
-	}
 	current := slices.DeleteFunc(slices.Clone(incidents), func(i Incident) bool {
-		key, _ := text.ParseIncident(i.Body)
-		_, over := ends[key]
+		_, over := ended(i.Body, successes)
 		return over
 	})
 	var failed []error
 	all, err = p.missing(ctx, current, all, &t)
 	failed = append(failed, err)
 	for _, i := range current {
-		key, _ := text.ParseIncident(i.Body)
-		if x, ok := first(all, key); ok && x.State == "open" && !strings.HasSuffix(notice.Plain(x.Body), over) {
+		about, _ := text.ParseIncident(i.Body)
+		if x, ok := first(all, about.Key); ok && x.State == "open" && !strings.HasSuffix(notice.Plain(x.Body), over) {
 			failed = append(failed, p.update(ctx, i, x, &t))
 		}
 	}
 	for _, x := range all {
-		failed = append(failed, p.end(ctx, all, x, ends, &t))
+		failed = append(failed, p.end(ctx, all, x, successes, &t))
 		if err := ctx.Err(); err != nil {
 			return t, errors.Join(append(failed, err)...)
 		}
 	}
 	return t, errors.Join(failed...)
+}
+
+// ended is the success that ends the incident with a body.
+func ended(body string, successes []Success) (Success, bool) {
+	about, _ := text.ParseIncident(body)
+	i := slices.IndexFunc(successes, func(s Success) bool { return s.Chain == about.Chain() && about.Claim < s.Before })
+	if i < 0 {
+		return Success{}, false
+	}
+	return successes[i], true
 }
 
 // list is our issues, those GitHub doesn't list yet as well, by number.
@@ -82,7 +85,7 @@ func (p *Projector) list(ctx context.Context, label, state string) ([]github.Iss
 // first is the issue with a key: of several, the oldest.
 func first(all []github.Issue, key string) (github.Issue, bool) {
 	for _, x := range all {
-		if about, _ := text.ParseIncident(x.Body); about == key {
+		if about, _ := text.ParseIncident(x.Body); about.Key == key {
 			return x, true
 		}
 	}
@@ -92,8 +95,8 @@ func first(all []github.Issue, key string) (github.Issue, bool) {
 // missing opens issues for the incidents that have none, and answers all issues as they are then.
 func (p *Projector) missing(ctx context.Context, current []Incident, all []github.Issue, t *notice.Tally) ([]github.Issue, error) {
 	lacks := func(i Incident) bool {
-		key, _ := text.ParseIncident(i.Body)
-		_, ok := first(all, key)
+		about, _ := text.ParseIncident(i.Body)
+		_, ok := first(all, about.Key)
 		return !ok
 	}
 	if !slices.ContainsFunc(current, lacks) {
@@ -131,7 +134,7 @@ func (p *Projector) missing(ctx context.Context, current []Incident, all []githu
 }
 
 func (p *Projector) open(ctx context.Context, i Incident, t *notice.Tally) error {
-	key, ok := text.ParseIncident(i.Body)
+	about, ok := text.ParseIncident(i.Body)
 	if !ok {
 		return errNoMark
 	}
@@ -146,7 +149,7 @@ func (p *Projector) open(ctx context.Context, i Incident, t *notice.Tally) error
 	}
 	if errors.Is(err, github.ErrUnknown) {
 		all, err := p.list(ctx, Label, "all")
-		if _, ok := first(all, key); ok {
+		if _, ok := first(all, about.Key); ok {
 			t.Created++
 		} else {
 			t.Again = true
@@ -186,15 +189,15 @@ func (p *Projector) update(ctx context.Context, i Incident, x github.Issue, t *n
 }
 
 // end closes an issue whose incident is over, or that another pass opened as well.
-func (p *Projector) end(ctx context.Context, all []github.Issue, x github.Issue, ends map[string]Success, t *notice.Tally) error {
-	key, _ := text.ParseIncident(x.Body)
+func (p *Projector) end(ctx context.Context, all []github.Issue, x github.Issue, successes []Success, t *notice.Tally) error {
+	about, _ := text.ParseIncident(x.Body)
 	if x.State != "open" || strings.HasSuffix(notice.Plain(x.Body), over) {
 		return nil // over, whoever opened it again
 	}
-	if first, _ := first(all, key); first.Number != x.Number {
+	if first, _ := first(all, about.Key); first.Number != x.Number {
 		return p.close(ctx, x, "not_planned", t) // both say the same
 	}
-	s, over := ends[key]
+	s, over := ended(x.Body, successes)
 	if !over {
 		return nil
 	}

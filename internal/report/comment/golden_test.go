@@ -230,9 +230,9 @@ func TestIncidents(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s has no %s", name, env)
 		}
-		key, ok := comment.ParseIncident(body)
+		about, ok := comment.ParseIncident(body)
 		if !ok {
-			t.Errorf("%s: marker %q", name, key)
+			t.Errorf("%s: marker %+v", name, about)
 		}
 		whole(t, name, body)
 		closed, over := comment.IncidentClosed(c.View(), env, options)
@@ -241,8 +241,8 @@ func TestIncidents(t *testing.T) {
 		}
 		if over {
 			whole(t, name, closed)
-			if again, ok := comment.ParseIncidentClosed(closed); !ok || key != again {
-				t.Errorf("%s: markers %q %q", name, key, again)
+			if again, ok := comment.ParseIncidentClosed(closed); !ok || about.Key != again {
+				t.Errorf("%s: markers %q %q", name, about.Key, again)
 			}
 		}
 		golden(t, "incident-"+name+".md", title+"\n=====\n\n"+body+"\n=====\n\n"+closed)

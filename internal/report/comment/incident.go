@@ -19,14 +19,14 @@ func IncidentKey(v report.View, s report.Standing) string {
 // TicketKey names v's closing summary in its ticket.
 func TicketKey(v report.View) string { return key("ticket", v.Rotation, v.Secret) }
 
-// Incident is the issue about an environment that needs a person. ok is false when v has no such environment. The
+// Incident is the issue about an environment that needs a person. ok is false when v has no such environment, or no attempt there. The
 // body begins with its marker, see ParseIncident. pull is the URL of the request's pull request; "" unknown.
 func Incident(v report.View, environment, pull string, o Options) (title, body string, ok bool) {
 	v, s, ok := in(v, environment)
-	if !ok {
+	if !ok || s.Began == 0 {
 		return "", "", false
 	}
-	d := &document{marker: marker(incidentMarker, subject{IncidentKey(v, s)})}
+	d := &document{marker: marker(incidentMarker, About{IncidentKey(v, s), s.Name, v.Secret, s.Began})}
 	d.add(0, fmt.Sprintf("**%s · %s · %s**", name(v.Secret), name(s.Name), markdown.Cut(s.Short, nameWidth)))
 	d.add(0, "Old credential: "+markdown.Cut(s.Old, lineWidth)+". "+others(v, environment))
 	d.add(0, wrong(only(v, s), o))

@@ -144,15 +144,32 @@ func isHex(s string, n int) bool {
 	return err == nil && len(s) == n && hex.EncodeToString(b) == s
 }
 
-// A subject is what an incident, or a ticket's summary, is about.
+// About is what an incident's marker holds: which one it is, and the claim it is about, by which a later success on the
+// same chain is known to end it.
+type About struct {
+	Key         string `json:"key"` // see IncidentKey
+	Environment string `json:"environment"`
+	Secret      string `json:"secret"`
+	Claim       int    `json:"claim"` // its record's number in the chain
+}
+
+// Chain is the one that an incident is about.
+func (a About) Chain() rotation.Chain {
+	return rotation.Chain{Environment: a.Environment, Secret: a.Secret}
+}
+
+// A subject is what the comment that closes an incident, or a ticket's summary, is about.
 type subject struct {
 	Key string `json:"key"`
 }
 
-// ParseIncident says whether body is an incident's, and its key; see IncidentKey.
-func ParseIncident(body string) (key string, ok bool) { return parseSubject(body, incidentMarker) }
+// ParseIncident says whether body is an incident's, and what it is about.
+func ParseIncident(body string) (about About, ok bool) {
+	ok = parse(body, incidentMarker, &about) && isHex(about.Key, 16) && about.Claim > 0
+	return about, ok
+}
 
-// ParseIncidentClosed is ParseIncident for the comment that closes one.
+// ParseIncidentClosed says whether body is the comment that closes an incident, and its key.
 func ParseIncidentClosed(body string) (key string, ok bool) { return parseSubject(body, closedMarker) }
 
 // ParseTicket says whether body is a ticket's closing summary, and its key; see TicketKey.
