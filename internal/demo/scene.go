@@ -54,7 +54,7 @@ func newScene(ctx context.Context, out string) (*scene, error) {
 	var err error
 	s.Town, err = town.New(ctx, town.Options{Root: s.work, Start: start, Files: tree, Wrap: s.paced,
 		Log:       func(step workflow.Step, text string, err error) { s.ended(step, text, err) },
-		Transport: func(workflow.Step) (aws, hub http.RoundTripper) { return watched{s}, nil }})
+		Transport: func(_ workflow.Step, to http.RoundTripper) (aws, hub http.RoundTripper) { return watched{s, to}, to }})
 	if err != nil {
 		return nil, err
 	}
@@ -73,10 +73,13 @@ func (s *scene) paced(do workflow.Do) workflow.Do {
 }
 
 // watched tells of every record once S3 has it, before the program goes on.
-type watched struct{ *scene }
+type watched struct {
+	*scene
+	to http.RoundTripper
+}
 
 func (w watched) RoundTrip(r *http.Request) (*http.Response, error) {
-	a, err := http.DefaultTransport.RoundTrip(r)
+	a, err := w.to.RoundTrip(r)
 	if err == nil && r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/journal/") {
 		w.look()
 	}

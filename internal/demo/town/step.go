@@ -96,8 +96,9 @@ func (t *Town) rekey(ctx context.Context, s workflow.Step) (map[string]string, e
 	var out bytes.Buffer
 	p := actions.Process{Getenv: func(k string) string { return env[k] }, Lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
 		Clock: frozen{t.Clock}, Root: root, Nonce: nonce, Out: &out, Cloud: cloud.Options{Endpoint: t.cloudURL}, Checks: t.checks()}
+	p.Cloud.Transport, p.Transport = t.reach, t.reach
 	if t.o.Transport != nil {
-		p.Cloud.Transport, p.Transport = t.o.Transport(s)
+		p.Cloud.Transport, p.Transport = t.o.Transport(s, t.reach)
 	}
 	p.Cloud.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil }) // the machine's time isn't the town's
 	err = actions.Run(ctx, p)

@@ -8,7 +8,6 @@ package town
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,8 +43,9 @@ type Options struct {
 	Wrap func(workflow.Do) workflow.Do
 	// Log sees what a step printed, after it ended.
 	Log func(s workflow.Step, text string, err error)
-	// Transports of a step's calls to AWS and to GitHub; nil: Go's own.
-	Transport func(s workflow.Step) (aws, hub http.RoundTripper)
+	// Transport makes what leads a step's calls to AWS and to GitHub, given what reaches them; nil: that itself.
+	Transport func(s workflow.Step, to http.RoundTripper) (aws, hub http.RoundTripper)
+	Within    bool           // services answer within this process, without a port: what a bubble of time needs
 	GitHub    github.Options // Repository is set
 	// KeepApprovals: see workflow.Options.
 	KeepApprovals bool
@@ -61,6 +61,7 @@ type Town struct {
 	Engine   *workflow.Engine
 	Clock    *sandbox.Clock
 
+	reach                    http.RoundTripper
 	cloudURL, hubURL, appURL string
 
 	mu     sync.Mutex
@@ -80,19 +81,11 @@ func New(ctx context.Context, o Options) (*Town, error) {
 		return nil, err
 	}
 	t.Clock.Move(o.Start.Sub(t.Clock.Now()))
-	server, err := sandbox.Serve(ctx, t.AWS, "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	t.cloudURL = server.URL()
 	// The application reads its secret anew for each request: a cache would be adoption, another story.
 	t.App = consumer.New(t.AWS, t.Scenario.Secrets, 0)
-	if t.appURL, err = serve(ctx, t.App.Handler()); err != nil {
-		return nil, err
-	}
 	o.GitHub.Repository = Repository
 	t.GitHub = github.New(t.Clock, o.GitHub)
-	if t.hubURL, err = serve(ctx, t.GitHub.Handler()); err != nil {
+	if err = t.open(ctx); err != nil {
 		return nil, err
 	}
 	t.federate()
@@ -106,17 +99,6 @@ func New(ctx context.Context, o Options) (*Town, error) {
 	t.Engine = workflow.New(workflow.On(t.GitHub, t.hubURL), do, workflow.Options{Clock: t.Clock, Repository: Repository,
 		Server: "https://github.com", API: t.hubURL, Pick: o.Pick, KeepApprovals: o.KeepApprovals, DefaultPermissions: map[string]string{}})
 	return t, t.workflows()
-}
-
-func serve(ctx context.Context, h http.Handler) (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
-	context.AfterFunc(ctx, func() { _ = s.Close() })
-	go func() { _ = s.Serve(l) }() // until ctx ends
-	return "http://" + l.Addr().String(), nil
 }
 
 // settle makes the people, the repository and its environments.
@@ -225,7 +207,7 @@ func (t *Town) Hand(login string) (*app.App, error) {
 	t.mu.Unlock()
 	a := app.New(app.World{Root: root, Config: config.DefaultPath, Actor: login, Program: "by hand", Clock: frozen{t.Clock},
 		Self: rotation.Runner{ID: "the machine of " + login, Nonce: nonce}, Lookup: func(string) (string, bool) { return "", false },
-		Cloud: cloud.Options{Endpoint: t.cloudURL, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")}})
+		Cloud: cloud.Options{Endpoint: t.cloudURL, Transport: t.reach, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")}})
 	if found := a.Load(); found.Len() > 0 {
 		return nil, fmt.Errorf("the town's own files: %s", found)
 	}

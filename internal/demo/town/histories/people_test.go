@@ -369,6 +369,16 @@ func (h *history) mends(env string) { h.w.App.AcceptAll(env) }
 
 func (h *history) breaksApp() {
 	env := pick(h, h.w.Scenario.Environments)
+	if h.chance(50) { // red only once there is a new credential
+		h.deaf[env] = !h.deaf[env]
+		h.told("the application in %s takes a new password: %v", env, !h.deaf[env])
+		if h.deaf[env] {
+			h.fails(env)
+		} else {
+			h.mends(env)
+		}
+		return
+	}
 	h.sick[env] = !h.sick[env]
 	status := 0
 	if h.sick[env] {

@@ -8,7 +8,6 @@ import (
 	"hash/fnv"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
@@ -38,12 +37,6 @@ type trouble struct {
 	over    <-chan struct{} // the history is
 }
 
-// die stops the process where it is: none of its calls comes back.
-func (t *trouble) die() {
-	t.dead = true
-	close(t.died)
-}
-
 func (t *trouble) lot(key string) int {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %s", t.salt, key)
@@ -61,11 +54,12 @@ const (
 	limited
 )
 
-func (t *trouble) judge(what string, changes, hub bool) verdict {
+// judge says what becomes of a call, and whether its process dies of it: none of its calls comes back then.
+func (t *trouble) judge(what string, changes, hub bool) (v verdict, dies bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.dead {
-		return dropped
+		return dropped, false
 	}
 	n := t.seen[what]
 	t.seen[what]++
@@ -81,104 +75,88 @@ func (t *trouble) judge(what string, changes, hub bool) verdict {
 				t.mu.Lock()
 			}
 			if t.dies {
-				t.die()
+				t.dead = true
 				how := verdict(1 + lot%2)
 				t.what = append(t.what, fmt.Sprintf("the runner dies at %s (%s)", what, []string{"", "it still happens", "it never arrives"}[how]))
-				return how
+				return how, true
 			}
 		}
 	}
 	if n > 1 { // an outage ends
-		return passes
+		return passes, false
 	}
 	switch {
 	case lot < t.lose:
 		t.what = append(t.what, "the answer to "+what+" is lost")
-		return lost
+		return lost, false
 	case lot < t.lose+t.drop:
 		t.what = append(t.what, what+" never arrives")
-		return dropped
+		return dropped, false
 	case hub && lot < t.lose+t.drop+t.refuse:
 		t.what = append(t.what, "GitHub fails "+what)
-		return bad
+		return bad, false
 	case hub && lot < t.lose+t.drop+2*t.refuse:
 		t.what = append(t.what, "GitHub limits "+what)
-		return limited
+		return limited, false
 	}
-	return passes
+	return passes, false
 }
 
-// A line is a connection to a service in this process.
+// turn gives calls that leave together an order of their own, whichever goroutine runs first: the bubble's time goes on
+// only once all of them wait.
+func turn(salt uint64, what string) {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %s", salt, what)
+	time.Sleep(time.Duration(1 + h.Sum64()%uint64(time.Millisecond)))
+}
+
+// A line leads to a service, with troubles.
 type line struct {
-	to  http.Handler
+	to  http.RoundTripper
 	hub bool
 	t   *trouble // of the step under way
 }
 
 func (l *line) RoundTrip(in *http.Request) (*http.Response, error) {
 	what, changes := l.name(in)
-	v := l.t.judge(what, changes, l.hub)
-	if l.t.stopped() {
+	turn(l.t.salt, what)
+	v, dies := l.t.judge(what, changes, l.hub)
+	if dies || l.t.stopped() {
 		if v == lost {
-			_, _ = l.serve(in)
+			l.happens(in)
+		}
+		if dies {
+			close(l.t.died)
 		}
 		<-l.t.over
 		return nil, errCut
 	}
-	if err := in.Context().Err(); err != nil && v != lost {
-		return nil, err
-	}
 	switch v {
+	case lost:
+		l.happens(in)
+		return nil, errCut
 	case dropped:
 		return nil, errCut
 	case bad:
-		out := httptest.NewRecorder()
-		out.WriteHeader(http.StatusBadGateway)
-		return answer(out, in), nil
+		return says(in, http.StatusBadGateway, http.Header{}, ""), nil
 	case limited:
-		out := httptest.NewRecorder()
-		out.Header().Set("Retry-After", "2")
-		out.Header().Set("Content-Type", "application/json")
-		out.WriteHeader(http.StatusForbidden)
-		_, _ = out.WriteString(`{"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.", "documentation_url": "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`)
-		return answer(out, in), nil
+		return says(in, http.StatusForbidden, http.Header{"Retry-After": {"2"}, "Content-Type": {"application/json"}},
+			`{"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.", "documentation_url": "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`), nil
 	}
-	out, err := l.serve(in)
-	if v == lost || err != nil {
-		return nil, errCut
-	}
-	return answer(out, in), nil
+	return l.to.RoundTrip(in)
 }
 
-func (l *line) serve(in *http.Request) (out *httptest.ResponseRecorder, err error) {
-	r := in.Clone(context.Background())
-	r.Host = in.Host
-	if r.Host == "" {
-		r.Host = in.URL.Host
+// happens makes a call whose answer nobody hears, whatever becomes of who made it.
+func (l *line) happens(in *http.Request) {
+	if out, err := l.to.RoundTrip(in.WithContext(context.WithoutCancel(in.Context()))); err == nil {
+		_ = out.Body.Close()
 	}
-	r.RequestURI = in.URL.RequestURI()
-	r.RemoteAddr = "127.0.0.1:1"
-	if in.Body == nil {
-		r.Body = http.NoBody
-	}
-	out = httptest.NewRecorder()
-	defer func() {
-		if p := recover(); p != nil {
-			if p != http.ErrAbortHandler { //nolint:errorlint // what net/http panics with, itself
-				panic(p)
-			}
-			err = errCut
-		}
-	}()
-	l.to.ServeHTTP(out, r)
-	return out, nil
 }
 
-func answer(out *httptest.ResponseRecorder, in *http.Request) *http.Response {
-	a := out.Result()
-	a.Request = in
-	a.ContentLength = int64(out.Body.Len())
-	return a
+// says is a service's own answer that it can't.
+func says(in *http.Request, status int, header http.Header, body string) *http.Response {
+	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header, Body: io.NopCloser(strings.NewReader(body)),
+		ContentLength: int64(len(body)), Request: in}
 }
 
 // name is what a call is, for people, and whether it changes anything.
@@ -231,7 +209,7 @@ func (h *history) wrap(do workflow.Do) workflow.Do {
 			err error
 		}
 		done := make(chan result, 1)
-		go func() {
+		h.runners.Go(func() {
 			defer func() { // a dead runner's files are gone when it wakes up, at the end of the history
 				if p := recover(); p != nil && !t.stopped() {
 					panic(p)
@@ -239,7 +217,7 @@ func (h *history) wrap(do workflow.Do) workflow.Do {
 			}()
 			out, err := do(ctx, s)
 			done <- result{out, err}
-		}()
+		})
 		var r result
 		select {
 		case r = <-done:
