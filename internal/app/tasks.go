@@ -65,7 +65,13 @@ func (a *App) task(r *request.Request, secret string) (Task, error) {
 	}
 	t := Task{Rotation: r.Rotation, Secret: secret, Request: r}
 	for _, p := range plans {
-		t.Jobs = append(t.Jobs, apply.Job{Claim: rotation.Claim{
+		var beside []string
+		for _, o := range plans {
+			if p.Needs == "" && o.Needs == "" && o.Environment != p.Environment {
+				beside = append(beside, o.Environment)
+			}
+		}
+		t.Jobs = append(t.Jobs, apply.Job{Beside: beside, Claim: rotation.Claim{
 			Plan: p, Path: r.Path, Request: string(r.Bytes), Ticket: r.Ticket, Owner: e.Owner, Tags: e.Tags,
 			Actors: rotation.Actors{Operator: a.Actor}, Commit: a.Commit, Program: a.Program,
 		}})

@@ -86,6 +86,9 @@ type Job struct {
 	// Identity is the cloud identity that acts. It is asked when a claim is made, and not for what has begun: that
 	// nobody answers keeps no old credential from being brought back. nil: the claim names none.
 	Identity func(context.Context) (string, error)
+	// Beside are the other environments of a rotation that begins in all of them at once. In order, the one before tells
+	// what this one has to know of them.
+	Beside []string
 }
 
 // A Status is where a job stands after Run.
@@ -196,28 +199,28 @@ func (r *Runner) open(ctx context.Context, j Job) (*work, error) {
 	return w, nil
 }
 
-// order holds a new claim back until the environment before is validated, and anchors its head.
+// order holds a new claim back until the environment before is validated, and anchors its head. One rotation has one
+// request in all environments: what was edited since it began in one of them could be finished in none.
 func (w *work) order(ctx context.Context) error {
-	if w.plan.Needs == "" || w.job.Withdrawn {
+	if w.job.Withdrawn {
 		return nil
 	}
-	before := rotation.Chain{Environment: w.plan.Needs, Secret: w.plan.Secret}
-	c, err := w.Journal.Open(ctx, before)
-	if err != nil {
-		return err
-	}
-	head := c.Head()
-	w.job.Claim.Previous = &head
-	records := c.Records
-	for len(records) > 0 && w.plan.NeedsThis && claimOf(records).Plan.Rotation != w.plan.Rotation {
-		if records[0].Seq == 1 || records[0].At.Before(requestDay(w.plan.Rotation)) {
-			records = nil
-		} else if records, err = w.Journal.Before(ctx, before, records[0].Seq); err != nil {
+	for _, environment := range w.job.Beside {
+		if _, records, err := w.beside(ctx, environment, true); err != nil || w.edited(records) {
 			return err
 		}
 	}
+	if w.plan.Needs == "" {
+		return nil
+	}
+	head, records, err := w.beside(ctx, w.plan.Needs, w.plan.NeedsThis)
+	if err != nil {
+		return err
+	}
+	w.job.Claim.Previous = &head
 	if len(records) > 0 {
 		if p := claimOf(records).Plan; plan.Validated(&p, records, w.Clock.Now()) {
+			w.edited(records)
 			return nil
 		}
 	}
@@ -226,6 +229,37 @@ func (w *work) order(ctx context.Context) error {
 		w.held += " in this rotation"
 	}
 	return nil
+}
+
+// beside reads the secret's chain in another environment: its latest attempt, or with this, this rotation's.
+func (w *work) beside(ctx context.Context, environment string, this bool) (head rotation.Head, records []rotation.Record, err error) {
+	other := rotation.Chain{Environment: environment, Secret: w.plan.Secret}
+	c, err := w.Journal.Open(ctx, other)
+	if err != nil {
+		return head, nil, err
+	}
+	records = c.Records
+	for len(records) > 0 && this && claimOf(records).Plan.Rotation != w.plan.Rotation {
+		if records[0].Seq == 1 || records[0].At.Before(requestDay(w.plan.Rotation)) {
+			records = nil
+		} else if records, err = w.Journal.Before(ctx, other, records[0].Seq); err != nil {
+			return head, nil, err
+		}
+	}
+	return c.Head(), records, nil
+}
+
+// edited holds a claim back whose request isn't the one that this rotation began with where records are.
+func (w *work) edited(records []rotation.Record) bool {
+	if len(records) == 0 {
+		return false
+	}
+	c := claimOf(records)
+	if c.Plan.Rotation != w.plan.Rotation || c.Request == w.job.Claim.Request || !plan.MayHaveBegun(&c.Plan, records) {
+		return false
+	}
+	w.held = "its request was edited after it had begun in " + c.Plan.Environment + ": put it back, or open another for what is left"
+	return true
 }
 
 func claimOf(records []rotation.Record) rotation.Claim { return *records[0].Claim }

@@ -621,3 +621,26 @@ func TestAttachingNeedsAFreeChainAndLeavesItSo(t *testing.T) {
 		h.run(back, plan.RolledBack)
 	})
 }
+
+// Were prod begun with what dev wasn't, one of them could never go on: no text is what both began with.
+func TestWhatWasEditedSinceItBeganElsewhereDoesntBegin(t *testing.T) {
+	edit := func(in *plan.Input) { in.Request = []byte("secret: app\nretain: 0h\n") }
+	urgent := func(in *plan.Input) { in.Reason = "compromise" }
+	in(t, func(t *testing.T, h *house) {
+		h.run(h.jobs(name, nil)["dev"], plan.Deferred)
+		n := len(h.asked)
+		st, err := h.runner().Run(t.Context(), h.jobs(name, edit)["prod"])
+		if err != nil || !strings.HasPrefix(st.Waits, "its request was edited after it had begun in dev") || len(h.asked) > n || h.length("prod") > 0 {
+			t.Errorf("in order: %v, %q, asked %v", err, st.Waits, h.asked)
+		}
+		h.run(h.jobs(name, nil)["prod"], plan.Deferred)
+	})
+	in(t, func(t *testing.T, h *house) {
+		h.run(h.jobs(name, urgent)["prod"], plan.Deferred)
+		dev := h.jobs(name, func(in *plan.Input) { urgent(in); edit(in) })["dev"]
+		dev.Beside = []string{"prod"}
+		if st, err := h.runner().Run(t.Context(), dev); err != nil || !strings.HasPrefix(st.Waits, "its request was edited after it had begun in prod") || h.length("dev") > 0 {
+			t.Errorf("all at once: %v, %q", err, st.Waits)
+		}
+	})
+}
