@@ -114,7 +114,7 @@ func (j *job) onDefaultBranch(ctx context.Context) error {
 	return nil
 }
 
-// named are the requests that a person named when starting the run; nil: all.
+// named are the requests that a person named when starting the run; nil: all. With an error, those that are there.
 func (j *job) named() ([]string, error) {
 	var names, unknown []string
 	for _, n := range strings.Fields(j.input("requests")) {
@@ -126,7 +126,7 @@ func (j *job) named() ([]string, error) {
 		names = append(names, r.Rotation)
 	}
 	if len(unknown) > 0 {
-		return nil, fmt.Errorf("input requests: no request %s in %s/", strings.Join(unknown, ", "), j.app.Inputs.Config.Requests)
+		return names, fmt.Errorf("input requests: no request %s in %s/", strings.Join(unknown, ", "), j.app.Inputs.Config.Requests)
 	}
 	return names, nil
 }
@@ -151,6 +151,12 @@ type survey struct {
 // again looks at what a person wants started again as the attempt it would be.
 func (s *survey) again(ctx context.Context, tasks []app.Task) error {
 	names, err := s.named()
+	if err != nil && strings.HasPrefix(s.Getenv("GITHUB_JOB"), "after-") { // plan knew it: it was deleted since
+		s.warn(err.Error())
+		if err = nil; len(names) == 0 {
+			return nil
+		}
+	}
 	if err != nil || s.input("again") != "true" {
 		return err
 	}

@@ -32,6 +32,9 @@ func (j *job) runID() (int64, error) {
 	return id, nil
 }
 
+// oldestRun is how long a run may live, by GitHub's limits.
+const oldestRun = 35 * 24 * time.Hour
+
 // runs are all that may be asking about what became due at oldest or later, this one among them; where nothing is to
 // be asked, only those that wait for an answer.
 func (s *survey) runs(ctx context.Context, oldest time.Time, asks bool) (runs []question.Run, self question.Asker, err error) {
@@ -48,11 +51,9 @@ func (s *survey) runs(ctx context.Context, oldest time.Time, asks bool) (runs []
 		return nil, self, err
 	}
 	for _, status := range statuses {
-		since := now.AddDate(0, 0, -35) // no run is older
-		if status == "failure" || status == "cancelled" {
-			if since = oldest; since.After(now.Add(-question.Expiry)) {
-				continue
-			}
+		since := now.Add(-oldestRun)
+		if status == "failure" || status == "cancelled" { // it may have begun long before it asked
+			since = oldest.Add(-oldestRun)
 		}
 		more, err := s.hub.Runs(ctx, workflow, status, since)
 		if err != nil {

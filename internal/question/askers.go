@@ -7,8 +7,8 @@ import (
 )
 
 // A Run is what GitHub says of a run of the workflow that asks. Needed are those that haven't ended, those that were
-// created since Expiry ago, whatever became of them, and the older ones that failed or were cancelled, as far back as
-// the oldest item is due: among them are those that people rejected.
+// created since Expiry ago, whatever became of them, and the older ones that failed or were cancelled since the oldest
+// item is due: among them are those that people rejected.
 type Run struct {
 	ID      int64
 	Manual  bool // a person started it: workflow_dispatch
