@@ -32,11 +32,11 @@ race: tools
 
 # The suites that by themselves try a selection, with every case; they say how many that were. Kinds besides
 # secretsmanager, whose suites take longest, have theirs in conformance.
-FULL := ./internal/kind/kindtest ./internal/e2e
+FULL := ./internal/kind/kindtest ./internal/e2e ./internal/demo/town/histories
 full: tools
 	@echo "go test: every case of the long suites"
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
-	  if REKEY_FULL=1 go test -v -shuffle=on -count=1 -timeout=30m $(FULL) >"$$log" 2>&1; \
+	  if REKEY_FULL=1 go test -v -shuffle=on -count=1 -timeout=60m $(FULL) >"$$log" 2>&1; \
 	  then grep -E '^ok|[0-9] (cases|histories|secrets|canaries)|caught by' "$$log"; else cat "$$log"; exit 1; fi
 
 conformance: tools ## every case of every kind's conformance suite; an hour or so

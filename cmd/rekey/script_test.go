@@ -30,14 +30,9 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			at = time.Now()
 		}
-		os.Exit(run(context.Background(), process{clock: frozen{sandbox.NewClock(at)}, out: os.Stdout, errs: os.Stderr}, os.Args[1:]))
+		os.Exit(run(context.Background(), process{clock: sandbox.NewClock(at), out: os.Stdout, errs: os.Stderr}, os.Args[1:]))
 	}})
 }
-
-// frozen is a clock that moves by sleeping only, also while a step is under way.
-type frozen struct{ *sandbox.Clock }
-
-func (frozen) After(time.Duration) <-chan time.Time { return nil }
 
 // TestScripts is what a person sees at a terminal. A script's own commands are in stage_test.go; what rekey says is
 // compared byte for byte, after masked took out what differs by its nature.

@@ -29,6 +29,9 @@ func (c *Clock) Move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// After never fires: nothing moves the clock while somebody waits for it.
+func (c *Clock) After(time.Duration) <-chan time.Time { return nil }
+
 // Sleep moves the clock by d and returns at once; with a finished ctx it moves nothing and returns its error.
 func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {

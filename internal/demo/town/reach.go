@@ -3,7 +3,6 @@ package town
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,8 +21,6 @@ const Host = "shop.example"
 // bubble of time lives by it.
 type within map[string]http.Handler
 
-var errCut = errors.New("connection reset by peer")
-
 func (w within) RoundTrip(in *http.Request) (*http.Response, error) {
 	h, ok := w[in.URL.Host]
 	if !ok {
@@ -40,10 +37,8 @@ func (w within) RoundTrip(in *http.Request) (*http.Response, error) {
 	if in.Body == nil {
 		r.Body = http.NoBody
 	}
-	out, err := serveOne(h, r)
-	if err != nil {
-		return nil, err
-	}
+	out := &said{header: http.Header{}}
+	h.ServeHTTP(out, r)
 	return out.response(in), nil
 }
 
@@ -71,21 +66,6 @@ func (s *said) response(to *http.Request) *http.Response {
 	s.WriteHeader(http.StatusOK)
 	return &http.Response{Status: fmt.Sprintf("%d %s", s.status, http.StatusText(s.status)), StatusCode: s.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: s.header, Body: io.NopCloser(&s.body), ContentLength: int64(s.body.Len()), Request: to}
-}
-
-// serveOne is one call of a handler; one that aborts has cut the connection.
-func serveOne(h http.Handler, r *http.Request) (out *said, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			if p != http.ErrAbortHandler { //nolint:errorlint // what net/http panics with, itself
-				panic(p)
-			}
-			err = errCut
-		}
-	}()
-	out = &said{header: http.Header{}}
-	h.ServeHTTP(out, r)
-	return out, nil
 }
 
 // open makes the town's services reachable: on loopback, or within the process.

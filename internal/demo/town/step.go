@@ -17,9 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/rastup/rekey/internal/actions"
-	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/cloud"
-	"github.com/rastup/rekey/internal/sandbox"
 	"github.com/rastup/rekey/internal/sandbox/workflow"
 )
 
@@ -95,7 +93,7 @@ func (t *Town) rekey(ctx context.Context, s workflow.Step) (map[string]string, e
 	}
 	var out bytes.Buffer
 	p := actions.Process{Getenv: func(k string) string { return env[k] }, Lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
-		Clock: frozen{t.Clock}, Root: root, Nonce: nonce, Out: &out, Cloud: cloud.Options{Endpoint: t.cloudURL}, Checks: t.checks()}
+		Clock: t.Clock, Root: root, Nonce: nonce, Out: &out, Cloud: cloud.Options{Endpoint: t.cloudURL}, Checks: t.checks()}
 	p.Cloud.Transport, p.Transport = t.reach, t.reach
 	if t.o.Transport != nil {
 		p.Cloud.Transport, p.Transport = t.o.Transport(s, t.reach)
@@ -109,14 +107,6 @@ func (t *Town) rekey(ctx context.Context, s workflow.Step) (map[string]string, e
 	}
 	return outputs, err
 }
-
-var _ apply.Clock = frozen{}
-
-// frozen is a clock that moves by sleeping only, also while a step is under way.
-type frozen struct{ *sandbox.Clock }
-
-// After is apply.Clock.
-func (frozen) After(time.Duration) <-chan time.Time { return nil }
 
 var heredoc = regexp.MustCompile(`(?s)^([\w-]+)<<(\S+)\n(.*?)\n(\S+)\n`)
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rastup/rekey"
 	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/rotation"
@@ -36,7 +37,8 @@ const Repository = "rastup/shop"
 // Options of a Town.
 type Options struct {
 	Root  string            // a folder for checkouts, runner files and nothing else
-	Start time.Time         // the clock's
+	Start time.Time         // of Clock
+	Clock Clock             // nil: one that moves only when it is told to
 	Files map[string]string // the repository's; ENDPOINT stands for the application's address
 	Pick  func(n int) int   // see workflow.Options
 	// Wrap changes how a step is done: a runner that dies, an answer that is lost. nil: as it is.
@@ -51,6 +53,12 @@ type Options struct {
 	KeepApprovals bool
 }
 
+// A Clock is the town's time. It moves, whether or not it goes on by itself.
+type Clock interface {
+	apply.Clock
+	Move(time.Duration)
+}
+
 // A Town lives until its context ends.
 type Town struct {
 	o        Options
@@ -59,7 +67,7 @@ type Town struct {
 	App      *consumer.App
 	GitHub   *github.Service
 	Engine   *workflow.Engine
-	Clock    *sandbox.Clock
+	Clock    Clock
 
 	reach                    http.RoundTripper
 	cloudURL, hubURL, appURL string
@@ -73,14 +81,18 @@ type Town struct {
 
 // New builds a town: services on loopback, the repository's first commit, people, protected environments.
 func New(ctx context.Context, o Options) (*Town, error) {
-	t := &Town{o: o, Clock: sandbox.NewClock(o.Start.AddDate(0, 0, -97)), alive: map[string]string{}, trees: map[string]string{}}
+	if o.Clock == nil {
+		o.Clock = sandbox.NewClock(o.Start)
+	}
+	o.Clock.Move(-97 * 24 * time.Hour)
+	t := &Town{o: o, Clock: o.Clock, alive: map[string]string{}, trees: map[string]string{}}
 	t.AWS = sandbox.New(t.Clock)
 	t.AWS.STS.Outlast()
 	var err error
 	if t.Scenario, err = sandbox.Seed(t.AWS); err != nil {
 		return nil, err
 	}
-	t.Clock.Move(o.Start.Sub(t.Clock.Now()))
+	t.Clock.Move(97 * 24 * time.Hour)
 	// The application reads its secret anew for each request: a cache would be adoption, another story.
 	t.App = consumer.New(t.AWS, t.Scenario.Secrets, 0)
 	o.GitHub.Repository = Repository
@@ -205,7 +217,7 @@ func (t *Town) Hand(login string) (*app.App, error) {
 	root := t.alive[job(workflow.Step{JobName: "hand of " + login})]
 	nonce := fmt.Sprint("hand ", t.steps)
 	t.mu.Unlock()
-	a := app.New(app.World{Root: root, Config: config.DefaultPath, Actor: login, Program: "by hand", Clock: frozen{t.Clock},
+	a := app.New(app.World{Root: root, Config: config.DefaultPath, Actor: login, Program: "by hand", Clock: t.Clock,
 		Self: rotation.Runner{ID: "the machine of " + login, Nonce: nonce}, Lookup: func(string) (string, bool) { return "", false },
 		Cloud: cloud.Options{Endpoint: t.cloudURL, Transport: t.reach, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")}})
 	if found := a.Load(); found.Len() > 0 {

@@ -121,7 +121,7 @@ func newHistory(ctx context.Context, seed uint64, root string) (*history, error)
 	h.rules["stage"] = rule{approval: []string{"required", "required", "review"}[h.dice.IntN(3)], continues: h.chance(75), hours: h.chance(20)}
 	h.rules["prod"] = rule{approval: "required", continues: h.chance(85)}
 	h.asked = h.chance(25)
-	o := town.Options{Root: root, Start: h.start, Wrap: h.wrap, Log: h.log, Files: map[string]string{".github/rekey.yml": h.houseRules(), "ops/config/registry.md": registry()},
+	o := town.Options{Root: root, Start: h.start, Clock: runningFrom(h.start), Wrap: h.wrap, Log: h.log, Files: map[string]string{".github/rekey.yml": h.houseRules(), "ops/config/registry.md": registry()},
 		GitHub: github.Options{Key: key()}, KeepApprovals: h.chance(30), Within: true,
 		Pick: func(n int) int {
 			if h.order.IntN(1+int(seed%3)) > 0 {
