@@ -20,6 +20,7 @@ type Task struct {
 	Request  *request.Request // nil: its file is gone, and what it began is finished from the claim
 	Jobs     []apply.Job
 	Open     bool // it has begun somewhere, and isn't closed
+	Lately   bool // it is open, or was closed lately: its end is to be told
 }
 
 // Plans makes the plans of the requests named, or of all that can still begin. It needs no credentials.
@@ -107,13 +108,13 @@ func (a *App) Tasks(ctx context.Context, paths ...string) ([]Task, error) {
 		i := slices.IndexFunc(tasks, func(t Task) bool { return t.Rotation == o.Rotation && t.Secret == o.Secret })
 		if i >= 0 {
 			tasks[i] = finish(tasks[i], o)
-			tasks[i].Open = o.Closed.IsZero()
+			tasks[i].Open, tasks[i].Lately = o.Closed.IsZero(), true
 		} else if len(paths) == 0 {
 			t, err := a.begun(o)
 			if err != nil {
 				return nil, err
 			}
-			t.Open = o.Closed.IsZero()
+			t.Open, t.Lately = o.Closed.IsZero(), true
 			tasks = append(tasks, finish(t, o))
 		}
 	}

@@ -58,6 +58,7 @@ type history struct {
 	now              *trouble
 	claims           int // attempts there are when a step begins
 	questions        []posed
+	looked           []time.Time // when a job brought what people see up to date
 	first            map[rotation.Chain]string
 
 	known  map[string]bool
@@ -309,6 +310,9 @@ func (h *history) after(s workflow.Step, key string, t *trouble, out map[string]
 	case "due":
 		if err != nil && h.calm && !strings.Contains(err.Error(), "GitHub's rate limit is used up") { // many jobs in one hour
 			h.breaks("%s of run %d fails when nothing is wrong: %v", s.JobName, s.Run, err)
+		}
+		if err == nil {
+			h.looked = append(h.looked, h.clock())
 		}
 		if out["environments"] != "" && !t.stopped() {
 			h.posed(s, key, out["environments"])

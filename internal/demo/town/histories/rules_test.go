@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/demo/town"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/question"
@@ -283,6 +284,9 @@ func (h *history) calms() {
 	h.move(20 * time.Minute)
 	for n := range 60 {
 		h.schedule()
+		if n%4 == 3 {
+			h.putBack()
+		}
 		if n%8 == 7 { // what was rejected waits for this
 			h.told("@root-admin runs the workflow")
 			if err := h.w.Dispatch(h.ctx, "root-admin", map[string]string{}); err != nil {
@@ -314,14 +318,19 @@ func (h *history) calms() {
 	})
 }
 
-// putBack: who edited a request after it had begun is told to put it back.
+// putBack: who edited a request after it had begun is told to put it back. Where its secrets began with different texts,
+// one of these after the other.
 func (h *history) putBack() {
 	for _, w := range h.wishes {
 		if w.gone {
 			continue
 		}
+		again := true
 		h.all(func(a *attempt, _ bool) {
-			if a.claim.Plan.Rotation == w.name && a.claim.Request != w.text && a.begun() && !a.next(h.clock()).State.Over() {
+			if again && a.claim.Plan.Rotation == w.name && a.begun() && !a.next(h.clock()).State.Over() {
+				if again = false; a.claim.Request == w.text {
+					return
+				}
 				w.text = a.claim.Request
 				h.told("@root-admin puts %s back", w.name)
 				h.push("root-admin", map[string]string{w.path: w.text})
@@ -529,6 +538,9 @@ func (h *history) comments() {
 		}
 		if a != h.of(a.Chain, a.claim.Plan.Rotation) {
 			return // a former attempt: told if somebody looked in time
+		}
+		if !slices.ContainsFunc(h.looked, func(at time.Time) bool { return at.After(a.last()) && at.Before(a.last().Add(app.Settled)) }) {
+			return // nobody did, for a week after it
 		}
 		for _, e := range comment.Outcomes(h.view(a)) {
 			if e.Outcome == comment.Finished || e.Outcome == comment.RolledBack {
