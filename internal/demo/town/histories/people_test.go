@@ -18,6 +18,7 @@ type wish struct {
 	path, name string
 	secrets    []string
 	text       string // as it was last written by anybody
+	edited     time.Time
 	pull       int
 	author     string
 	reviewed   []string
@@ -208,7 +209,7 @@ func (h *history) edits() {
 	}
 	if h.chance(40) {
 		h.told("@%s edits %s by a push", by, w.name)
-		w.text = text
+		w.text, w.edited = text, h.clock()
 		h.push(by, map[string]string{w.path: text})
 		return
 	}
@@ -216,7 +217,7 @@ func (h *history) edits() {
 	if n == 0 {
 		return
 	}
-	w.text = text
+	w.text, w.edited = text, h.clock()
 	who := h.other(by)
 	if h.chance(80) {
 		h.w.GitHub.Review(n, who, "APPROVED")

@@ -28,6 +28,9 @@ func (h *history) notDue(it question.Item, text string, s workflow.Step) string 
 	again := s.Env["GITHUB_EVENT_NAME"] == "workflow_dispatch"
 	if a != nil && a.begun() {
 		d := a.next(now.Add(question.Patience))
+		if open := a.next(now); open.Approval != "" || open.Due() {
+			d = open // business hours may end within that
+		}
 		switch {
 		case d.State == plan.RolledBack && again:
 		case d.State.Over():
@@ -140,11 +143,11 @@ func (h *history) onceAsked() {
 	}
 }
 
-// edited: a request was edited after the run asked about it.
+// edited: a request was edited after the run asked about it, and maybe put back: a merge is another question.
 func (h *history) edited(w town.Wait) bool {
 	for _, q := range h.questions {
 		for _, x := range h.wishes {
-			if q.run == w.Run && "rekey-"+q.Environment == w.Environment && x.name == q.Rotation && x.text != q.text {
+			if q.run == w.Run && "rekey-"+q.Environment == w.Environment && x.name == q.Rotation && (x.text != q.text || x.edited.After(q.at)) {
 				return true
 			}
 		}
@@ -331,7 +334,7 @@ func (h *history) putBack() {
 				if again = false; a.claim.Request == w.text {
 					return
 				}
-				w.text = a.claim.Request
+				w.text, w.edited = a.claim.Request, h.clock()
 				h.told("@root-admin puts %s back", w.name)
 				h.push("root-admin", map[string]string{w.path: w.text})
 			}
