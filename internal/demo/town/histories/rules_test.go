@@ -27,9 +27,9 @@ func (h *history) notDue(it question.Item, text string, s workflow.Step) string 
 	a := h.of(c, it.Rotation)
 	again := s.Env["GITHUB_EVENT_NAME"] == "workflow_dispatch"
 	if a != nil && a.begun() {
-		d := a.next(now.Add(question.Patience))
-		if open := a.next(now); open.Approval != "" || open.Due() {
-			d = open // business hours may end within that
+		d := a.next(now)
+		for at := now; d.State == plan.Deferred && d.Until.After(at) && !d.Until.After(now.Add(question.Patience)); d = a.next(at) {
+			at = d.Until
 		}
 		switch {
 		case d.State == plan.RolledBack && again:
