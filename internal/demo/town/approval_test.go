@@ -111,7 +111,7 @@ func TestWhatChangesAfterItWasAskedIsAskedAnew(t *testing.T) {
 		files map[string]string
 		why   string
 	}{
-		"request edited":             {map[string]string{requestFile: wanted + "retain: 96h\n"}, "was changed after it was asked about"},
+		"request edited":             {map[string]string{requestFile: wanted + "retain: 96h\n"}, "its request was edited after it had begun in dev"},
 		"request deleted":            {map[string]string{requestFile: ""}, "nothing to do here any more"},
 		"target repointed":           {map[string]string{"ops/config/registry.md": strings.Replace(theirs, "stage/app-database", "stage/another", 1)}, "was changed after it was asked about"},
 		"row gone":                   {map[string]string{"ops/config/registry.md": strings.Replace(theirs, "| app/database |", "| app/other |", 1)}, "unknown-secret"},

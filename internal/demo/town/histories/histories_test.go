@@ -63,7 +63,7 @@ func TestHistories(t *testing.T) {
 		return true
 	})
 	t.Logf("%d histories; their rotations ended as %v", played.Load(), counts)
-	if n := played.Load(); n > 4 && (counts[plan.Finished] < n || counts[plan.RolledBack] == 0) {
+	if n := played.Load(); counts[plan.Finished] < n/2 || n > 200 && counts[plan.RolledBack] == 0 {
 		t.Errorf("%d histories in which little happens: %v", n, counts) // whose rules hold because nothing does
 	}
 }
