@@ -2,7 +2,7 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test race full conformance fuzz lint golden bench tools optional clean
+.PHONY: help demo quick test race full conformance mutants fuzz lint golden bench tools optional clean
 
 TOOLS   := $(CURDIR)/.tools
 DEMO    ?= demo
@@ -41,6 +41,9 @@ full: tools
 
 conformance: tools ## every case of every kind's conformance suite; an hour or so
 	REKEY_FULL=1 go test -v -count=1 -timeout=3h ./internal/kind/... | grep -E '^(ok|FAIL|---)|[0-9] cases|histories'
+
+mutants: ## mistakes put into copies of the program, which the histories must notice; an hour or so
+	REKEY_MUTANTS=1 go test -v -count=1 -timeout=3h -run TestMutants ./internal/demo/town/histories
 
 fuzz: ## every fuzz target for FUZZ=5s; what it finds becomes a seed that every test run tries
 	.ci/fuzz $(FUZZ)

@@ -33,8 +33,8 @@ var mutants = []mutant{
 
 // TestMutants: a mutant is built beside the tree, and played until a history notices.
 func TestMutants(t *testing.T) {
-	if os.Getenv("REKEY_FULL") == "" {
-		t.Skip("REKEY_FULL=1 builds and plays them")
+	if os.Getenv("REKEY_MUTANTS") == "" {
+		t.Skip("make mutants builds and plays them")
 	}
 	root, err := filepath.Abs("../../../..")
 	if err != nil {
