@@ -19,13 +19,13 @@ type mutant struct {
 
 var mutants = []mutant{
 	{"of two that began in the same second both ask", "internal/question/asks.go",
-		"{ return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Run, b.Run)) }", "{ return 2*a.Time.Compare(b.Time) + cmp.Or(1, 2) }", 0},
+		"{ return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Run, b.Run)) }", "{ return 2*a.Time.Compare(b.Time) + cmp.Or(1, 2) }", 17},
 	{"an approval is for whatever stands there now", "internal/apply/approve.go", "\tcase changed:", "\tcase changed && false:", 0},
 	{"an approval serves every attempt", "internal/apply/approve.go", "w.spent[a.Run] >= a.Count:", "w.spent[a.Run] >= a.Count && false:", 0},
 	{"what nobody asked about begins", "internal/apply/work.go",
-		"if w.job.OnlyBegun && len(w.records) == 0 {", "if w.job.OnlyBegun && len(w.records) == 0 && false {", 0},
-	{"who asked approves", "internal/policy/approval.go", "return rules.Separation && (", "return false && rules.Separation && (", 0},
-	{"nobody looks what was told", "internal/notice/comment/audit.go", "\treturn p.said(all), err", "\treturn p.said(all[:0]), err", 0},
+		"if w.job.OnlyBegun && len(w.records) == 0 {", "if w.job.OnlyBegun && len(w.records) == 0 && false {", 86},
+	{"who asked approves", "internal/policy/approval.go", "return rules.Separation && (", "return false && rules.Separation && (", 178},
+	{"nobody looks what was told", "internal/notice/comment/audit.go", "\treturn p.said(all), err", "\treturn p.said(all[:0]), err", 1},
 	{"a success ends no other attempt's incident", "internal/notice/incident/write.go", "about.Claim < s.Before", "about.Claim < s.Before-99", 0},
 	{"who is stopped while claiming can't be found", "internal/apply/work.go", "\tctx, cancel := w.outlast(ctx)\n\tdefer cancel()\n\terr := w.retry(ctx, func() error { return w.Bundle.Point",
 		"\terr := w.retry(ctx, func() error { return w.Bundle.Point", 0},
