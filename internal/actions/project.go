@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/notice"
@@ -18,11 +17,6 @@ import (
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/markdown"
 )
-
-// settled is how long after its last record a rotation that is over is still looked after, and never shorter than until
-// some days after it was closed: by then everything has been said, and a hundred old pull requests needn't be read every
-// hour.
-const settled = 7 * 24 * time.Hour
 
 // texts are what all texts of this repository share.
 func (j *job) texts() comment.Options {
@@ -68,7 +62,7 @@ func (s *survey) project(ctx context.Context) error {
 // its page tells of all.
 func (s *survey) unsettled(shown []app.Shown) []app.Shown {
 	old := func(v app.Shown) bool {
-		return v.View.Over() && !v.Task.Lately && !v.Last().IsZero() && v.Last().Before(s.Clock.Now().Add(-settled))
+		return v.View.Over() && !v.Task.Lately && !v.Last().IsZero() && v.Last().Before(s.Clock.Now().Add(-app.Settled))
 	}
 	alive := map[int]bool{}
 	for _, v := range shown {

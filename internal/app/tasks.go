@@ -159,7 +159,7 @@ func (t Task) job(environment string) apply.Job {
 	return t.Jobs[i]
 }
 
-// Settled is how long after its end a rotation is still looked after: by then everything has been said, and a hundred
+// Settled is how long after its end, last record or close, a rotation is still looked after: by then everything has been said, and a hundred
 // old pull requests needn't be read every hour.
 const Settled = 7 * 24 * time.Hour
 

@@ -16,9 +16,9 @@ import (
 	"strings"
 	"time"
 
+	gh "github.com/google/go-github/v62/github"
 	"golang.org/x/sync/semaphore"
 
-	gh "github.com/google/go-github/v62/github"
 	"github.com/rastup/rekey/internal/rotation"
 )
 

@@ -19,8 +19,8 @@ func IncidentKey(v report.View, s report.Standing) string {
 // TicketKey names v's closing summary in its ticket.
 func TicketKey(v report.View) string { return key("ticket", v.Rotation, v.Secret) }
 
-// Incident is the issue about an environment that needs a person. ok is false when v has no such environment, or no attempt there. The
-// body begins with its marker, see ParseIncident. pull is the URL of the request's pull request; "" unknown.
+// Incident is the issue about an environment that needs a person. ok is false when v has no such environment, or no
+// attempt there. The body begins with its marker, see ParseIncident. pull is the URL of the request's pull request; "" unknown.
 func Incident(v report.View, environment, pull string, o Options) (title, body string, ok bool) {
 	v, s, ok := in(v, environment)
 	if !ok || s.Began == 0 {
