@@ -112,6 +112,7 @@ func (w *World) addSession(id, secret, token string, who wire.Identity) {
 
 // Fail asks f about every call after its signature was verified and before it has any effect. What f returns is
 // the answer: an *Error as it is, ErrLost after the call had its effect, any other error as a 500. nil lets it pass.
+// Calls arrive together: what f remembers between them has to stand that.
 func (w *World) Fail(f func(Call) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,6 +2,7 @@ package town_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,17 +51,19 @@ func TestWhatACrashLeftIsAskedAboutBesideWhatWaits(t *testing.T) {
 	s.GitHub.Commit("main", "root-admin", "Every visit asks, and one comes later", map[string]string{late: "",
 		".github/rekey.yml": strings.Replace(rules, ", continue_environment: rekey-stage-continue", "", 1)})
 	s.ok(s.Hour(t.Context()))
-	dead := false
+	var dead atomic.Bool // calls of one job arrive together
 	s.AWS.Fail(func(c sandbox.Call) error {
-		dead = dead || c.Operation == "UpdateSecretVersionStage" && strings.Contains(c.Target, "stage")
-		if dead && (c.Service == "secretsmanager" || strings.Contains(c.Target, "journal/stage/many~0")) {
+		if c.Operation == "UpdateSecretVersionStage" && strings.Contains(c.Target, "stage") {
+			dead.Store(true)
+		}
+		if dead.Load() && (c.Service == "secretsmanager" || strings.Contains(c.Target, "journal/stage/many~0")) {
 			return &sandbox.Error{Status: 500, Code: "InternalServiceError", Message: "no"}
 		}
 		return nil
 	})
 	s.ok(s.Approve(t.Context(), "rekey-stage", "ana-sec", ""))
 	s.AWS.Fail(nil)
-	if !dead {
+	if !dead.Load() {
 		t.Fatal("nothing was changed in stage")
 	}
 	n, err := s.OpenPull(t.Context(), "li-pay", "Later", "", map[string]string{late: text + "reason: request\n"}, false)
