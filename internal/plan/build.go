@@ -136,7 +136,7 @@ func (b *builder) build(urgent bool) error {
 		case rotation.Validate:
 			b.checks(&b.plan.Steps, phase, "validate", "validate", "")
 		}
-		if begin < len(b.plan.Steps) && !urgent && phase != rotation.Validate { // a validation belongs to its deployment
+		if begin < len(b.plan.Steps) && !urgent && phase != rotation.Validate && !b.prepared(phase) { // a validation belongs to its deployment
 			first := &b.plan.Steps[begin]
 			first.Hours = b.target.Hours
 			if phase != rotation.Decommission { // the request's window is for the change, not for two days later
@@ -157,9 +157,16 @@ func (b *builder) build(urgent bool) error {
 	return b.sound()
 }
 
+// prepared says whether a phase is before the change, and a person has a part in that: it may take them days, which no
+// window holds.
+func (b *builder) prepared(phase rotation.Phase) bool {
+	return (phase == rotation.Preconditions || phase == rotation.Create) &&
+		slices.ContainsFunc(b.target.Recipe, func(s rotation.Spec) bool { return s.Ask != nil && s.Phase == rotation.Create })
+}
+
 func (b *builder) step(s rotation.Spec) rotation.Step {
 	step := rotation.Step{Key: s.Name, Phase: s.Phase, Name: s.Name, Uses: "kind/" + b.in.Kind, With: b.target.With, Looks: s.Looks,
-		After: s.After, Delay: s.Delay, Within: s.Within, Undoes: s.Undoes, Reads: s.Reads, Final: s.Final}
+		After: s.After, Delay: s.Delay, Within: s.Within, Undoes: s.Undoes, Reads: s.Reads, Final: s.Final, Ask: s.Ask}
 	if step.Delay == rotation.Retain {
 		step.Delay = b.in.Retain
 	}

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,34 @@ func TestBuildOrdersStepsByPhaseAndUndoBesideThem(t *testing.T) {
 	}
 	if s := p.Steps[2]; s.ID != "2026-11-23-app/app~db/dev/1/create" {
 		t.Errorf("ID %s", s.ID)
+	}
+}
+
+func TestWhatAPersonPreparesWaitsForNoWindow(t *testing.T) {
+	in := input()
+	in.Targets = in.Targets[:1]
+	in.Targets[0].Window = &rotation.Window{From: day.Add(72 * time.Hour), To: day.Add(74 * time.Hour)}
+	in.Targets[0].Hours = &rotation.Hours{Days: []string{"thu"}, From: "00:00", To: "23:00", Zone: "UTC"}
+	in.Targets[0].Recipe = slices.Clone(recipe)
+	in.Targets[0].Recipe[1].Ask = &rotation.Ask{Do: []string{"make one"}, Run: "store it as {token}"}
+	p := build(t, in)[0]
+	var held []string
+	for _, s := range p.Steps {
+		if s.Window != nil || s.Hours != nil {
+			held = append(held, s.Key)
+		}
+	}
+	if got := strings.Join(held, " "); got != "promote decommission" {
+		t.Errorf("held back: %s", got)
+	}
+	create, _ := p.Step("create")
+	token := rotation.PastOf([]rotation.Record{{Claim: &rotation.Claim{Plan: p}}}).Token("create", "value")
+	if got := create.Asks().Run; got != "store it as "+token {
+		t.Errorf("asked to %s, the token is %s", got, token)
+	}
+	second := plan.Attempt(p, 2)
+	if again, _ := second.Step("create"); again.Asks().Run == create.Asks().Run {
+		t.Error("another attempt asks for the same token")
 	}
 }
 

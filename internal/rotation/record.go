@@ -194,6 +194,5 @@ func (p Past) Token(step, purpose string) string {
 	if !ok {
 		return ""
 	}
-	h := sha256.Sum256([]byte(s.ID + "\x00" + purpose))
-	return hex.EncodeToString(h[:])
+	return s.token(purpose)
 }

@@ -4,6 +4,8 @@ package rotation
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -57,6 +59,7 @@ type Spec struct {
 	Undoes string   // for Rollback: the name of the step it undoes
 	Reads  []string // names of the steps whose facts it reads
 	Final  bool     // see Step
+	Ask    *Ask     // see Step
 }
 
 // A Step is one thing to do, as data. A plan outlives the program that made it.
@@ -76,6 +79,27 @@ type Step struct {
 	Undoes string          `json:"undoes,omitempty"` // key of the step it undoes: needed once that may have begun
 	Reads  []string        `json:"reads,omitempty"`  // keys of the steps whose facts it may read
 	Final  bool            `json:"final,omitempty"`  // nothing can be undone once this has begun
+	Ask    *Ask            `json:"ask,omitempty"`    // what a person does: the step looks until they have
+}
+
+// An Ask is what a step waits for a person to do.
+type Ask struct {
+	Do  []string `json:"do"`            // one after the other, in words
+	Run string   `json:"run,omitempty"` // the command line that tells the step it is done; see Asks
+}
+
+// Asks is s's Ask with its token, for purpose "value", where Run says {token}: what a person made for this attempt is
+// known by it, and nothing else is taken for it. Nil where nobody is asked.
+func (s Step) Asks() *Ask {
+	if s.Ask == nil {
+		return nil
+	}
+	return &Ask{Do: s.Ask.Do, Run: strings.ReplaceAll(s.Ask.Run, "{token}", s.token("value"))}
+}
+
+func (s Step) token(purpose string) string {
+	h := sha256.Sum256([]byte(s.ID + "\x00" + purpose))
+	return hex.EncodeToString(h[:])
 }
 
 // Into reads the step's parameters into v.

@@ -63,8 +63,8 @@ type Instance struct {
 	Begun func() (whole func() error)
 	// Busy is how the service answers a call that it didn't take: too fast, or an error of its own. nil: as AWS does.
 	Busy func(out http.ResponseWriter, r *http.Request, broken bool)
-	// Person is what a person must do while the bot waits. nil: nothing.
-	Person func()
+	// Person does what a step waits for them to do. Required where steps ask.
+	Person func(*rotation.Ask)
 }
 
 // Full says whether all cases are wanted: REKEY_FULL=1. Otherwise a fixed selection of them runs.

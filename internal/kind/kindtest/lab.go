@@ -306,11 +306,23 @@ func (p *process) wait() (over bool) {
 	return false
 }
 
-// run is one undisturbed process.
+// run is one undisturbed process, after which a person does what it asked for.
 func (l *lab) run(j apply.Job) (apply.Status, error) {
 	p := l.start(context.Background(), l.gate(none, 0, 0), j, 0)
 	<-p.g.ended
+	l.asked(p)
 	return p.status, p.err
+}
+
+// asked lets a person do what a process left to them, if anything.
+func (l *lab) asked(p *process) bool {
+	ask := p.status.Decision.Step.Asks()
+	if p.err != nil || ask == nil || p.status.Decision.State.Over() {
+		return false
+	}
+	l.tell("(a person: %s)", ask.Run)
+	l.sites[p.status.Plan.Chain].Person(ask)
+	return true
 }
 
 // check is what a consumer sees: one more call. Like a smoke test that nobody proofread, it prints what it uses.

@@ -159,6 +159,12 @@ func one(w World, tw twist, sc scenario, i int, d disturbance, at int) (more boo
 	g := l.gate(d.mode, at, d.arg)
 	p := l.start(context.Background(), g, a.job(l), 0)
 	over := p.wait()
+	for over && g.count() < at && l.asked(p) { // the disturbance is still to come
+		at -= g.count()
+		g = l.gate(d.mode, at, d.arg)
+		p = l.start(context.Background(), g, a.job(l), 0)
+		over = p.wait()
+	}
 	name := g.name(at)
 	l.tell("!! %s: call %d, %s", d, at, name)
 	if g.count() < at {

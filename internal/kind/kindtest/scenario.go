@@ -98,9 +98,6 @@ func (l *lab) settle(a act) error {
 		if err == nil {
 			last = errors.New(string(st.Decision.State) + ": " + st.Decision.Why)
 		}
-		if p := l.sites[chain].Person; p != nil {
-			p()
-		}
 		time.Sleep(4 * time.Minute)
 	}
 	return fmt.Errorf("%s never came to be %s, last: %w", a.name, a.until, last)

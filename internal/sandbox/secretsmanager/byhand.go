@@ -67,6 +67,11 @@ func (s *Service) Secret(p wire.Place, name string, now time.Time) (Secret, bool
 // PutByHand is a person in the console: it makes the secret when it isn't there, stores the value as a new version
 // under the labels (AWSCURRENT when none is given) and answers the version's id.
 func (s *Service) PutByHand(p wire.Place, name, value string, now time.Time, labels ...string) (string, error) {
+	return s.PutAsByHand(p, name, "", value, now, labels...)
+}
+
+// PutAsByHand is PutByHand with --client-request-token; "" is one of the CLI's own.
+func (s *Service) PutAsByHand(p wire.Place, name, token, value string, now time.Time, labels ...string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	to, _ := s.find(p, name, now)
@@ -74,7 +79,10 @@ func (s *Service) PutByHand(p wire.Place, name, value string, now time.Time, lab
 		to = s.newSecret(p, name, "", now)
 		s.keepSecret(to)
 	}
-	v, err := s.newVersion(to, s.random.UUID(), &value, nil, now)
+	if token == "" {
+		token = s.random.UUID()
+	}
+	v, err := s.newVersion(to, token, &value, nil, now)
 	if err != nil {
 		return "", fmt.Errorf("put a value into %q by hand: %w", name, err)
 	}
