@@ -11,6 +11,7 @@ import (
 	"github.com/rastup/rekey/internal/check/http"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kms"
+	"github.com/rastup/rekey/internal/kind/manual"
 	"github.com/rastup/rekey/internal/kind/mysql"
 	"github.com/rastup/rekey/internal/kind/postgres"
 	"github.com/rastup/rekey/internal/kind/secretsmanager"
@@ -32,6 +33,7 @@ func Kinds() []kind.Kind {
 		typesense.Kind(),
 		postgres.Kind(),
 		mysql.Kind(),
+		manual.Kind(),
 	}
 }
 

@@ -55,11 +55,11 @@ var importRules = []importRule{
 	{Rule: "app is imported by the program and its demo only",
 		From: "./internal/...", Except: "./internal/demo ./internal/demo/town ./internal/actions ./internal/app", Not: "./internal/app", Direct: true},
 	{Rule: "nothing real depends on the sandbox",
-		From: text + " " + secrets + " ./internal/cloud ./internal/github", Except: "./internal/kind/kindtest ./internal/kind/internal/databasetest", Not: "./internal/sandbox/..."},
+		From: text + " " + secrets + " ./internal/cloud ./internal/github", Except: "./internal/kind/kindtest ./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest", Not: "./internal/sandbox/..."},
 	{Rule: "the product imports these modules and no other",
 		From: "./internal/... ./cmd/... ./action", Except: "./internal/kind/kindtest ./internal/sandbox/github/openapitest", Not: "third-party", But: modules, Direct: true},
 	{Rule: "real database servers are for tests only",
-		From: "./internal/... ./cmd/... ./action", Not: "./internal/kind/internal/databasetest"},
+		From: "./internal/... ./cmd/... ./action", Not: "./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest"},
 	{Rule: "GitHub's API description is for tests only",
 		From: "./internal/... ./cmd/... ./action", Not: "./internal/sandbox/github/openapitest"},
 }

@@ -21,11 +21,14 @@ func Does(s rotation.Step) string {
 		"adopted":      "nobody uses the old credential any more",
 		"disable":      "switches the old credential off, reversibly",
 		"decommission": "removes the old credential",
+		"revoked":      "waits for a person to revoke the old credential where it was issued",
 		"refused":      "tries the old credential: it must be refused",
 		"enable":       "switches the old credential on again",
 		"restore":      "makes the old credential the live one again",
 		"discard":      "removes the new credential, or keeps and reports it",
-	}[s.Name]; text != "" && (s.Phase != rotation.Rollback || s.Name == "enable" || s.Name == "restore" || s.Name == "discard") {
+	}[s.Name]; s.Name == "create" && s.Ask != nil {
+		return "waits for a person to make the new credential and store it as pending"
+	} else if text != "" && (s.Phase != rotation.Rollback || s.Name == "enable" || s.Name == "restore" || s.Name == "discard") {
 		return text
 	}
 	if s.Phase == rotation.Rollback && s.Name == "validate" {

@@ -44,6 +44,8 @@ func old(s Standing, e Environment, c times) string {
 	last := s.Steps[end]
 	begun := slices.ContainsFunc(e.Records, func(r rotation.Record) bool { return r.Outcome == rotation.Begun })
 	switch {
+	case last.Mark == Done && s.Ask != nil:
+		return "out of use since " + c.stamp(last.At) + ", to be revoked by a person"
 	case last.Mark == Done:
 		return "gone since " + c.stamp(last.At)
 	case begun && d.State == plan.Stuck:

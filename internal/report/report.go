@@ -133,6 +133,9 @@ func (v View) Coming() []string {
 	var due, later []string
 	moves := false
 	for _, s := range v.soonest() {
+		if d := s.Decision; d.State == plan.Waiting && d.Approval == "" && s.waitsFor == "" {
+			moves = true // not for a time: somebody has to do something
+		}
 		switch {
 		case s.Move != "":
 			moves = true

@@ -17,13 +17,14 @@ type Standing struct {
 	Name      string
 	Attempt   int
 	Decision  plan.Decision
-	Validated bool   // the new credential is live and proven
-	Begun     bool   // something may have been changed
-	Short     string // "validated", "waits for its window"
-	Next      string // what comes next, and when; "" when over, or when it is a person's move
-	Move      string // what a person must do; "" nothing
-	Old       string // where the old credential is: "goes 24 Nov 09:41 UTC"
-	Stopped   string // why the last run left in the middle; "" it didn't
+	Validated bool          // the new credential is live and proven
+	Begun     bool          // something may have been changed
+	Short     string        // "validated", "waits for its window"
+	Next      string        // what comes next, and when; "" when over, or when it is a person's move
+	Move      string        // what a person must do; "" nothing
+	Ask       *rotation.Ask // that in detail, where a step waits for it; nil: Move says all
+	Old       string        // where the old credential is: "goes 24 Nov 09:41 UTC"
+	Stopped   string        // why the last run left in the middle; "" it didn't
 	Steps     []Step
 	Undo      []Step
 	Failures  []Failure // what still counts, the cause first
@@ -71,6 +72,11 @@ func stand(e Environment, v View) Standing {
 	for _, before := range v.Environments {
 		if before.Name == e.Plan.Needs && e.Plan.NeedsThis && !before.Validated && !s.Begun && d.State == plan.Waiting && d.Approval == "" {
 			s.waitsFor = before.Name
+		}
+	}
+	if s.Begun && d.Approval == "" && (d.State == plan.Open || d.State == plan.Waiting) {
+		if s.Ask = d.Step.Asks(); s.Ask != nil {
+			s.Stopped = "" // the run left it to them
 		}
 	}
 	s.Short = short(s)
@@ -186,6 +192,10 @@ func short(s Standing) string {
 		return "rolling back"
 	}
 	switch {
+	case s.Ask != nil && s.Validated:
+		return "validated, " + d.Step.Key + " waits for a person"
+	case s.Ask != nil:
+		return "waits for a person"
 	case s.Validated && d.State == plan.Deferred:
 		return "validated"
 	case s.Validated && d.Approval != "":
@@ -262,6 +272,10 @@ func move(s Standing, e Environment, v View) string {
 	d, path := s.Decision, v.Path
 	again := command("apply", e, path)
 	switch {
+	case s.Ask != nil && d.Step.Within > 0:
+		return "do this by " + v.times.stamp(since(e.Records).Add(time.Duration(d.Step.Within))) + "; the rotation sees it and goes on by itself."
+	case s.Ask != nil:
+		return "do this; the rotation sees it and goes on by itself."
 	case d.State == plan.Refused:
 		return "mend it, then run the workflow again (by hand: " + again + "). Nothing was changed."
 	case d.State == plan.Stuck && d.Step.Phase == rotation.Rollback:
@@ -279,6 +293,16 @@ func move(s Standing, e Environment, v View) string {
 		return "open a new request if the rotation is still wanted."
 	}
 	return ""
+}
+
+// since is when the step that is due became so, as apply has it.
+func since(records []rotation.Record) (at time.Time) {
+	for _, r := range records {
+		if r.Outcome == rotation.Done || r.Outcome == rotation.Approved || r.Outcome == rotation.Claimed {
+			at = r.At
+		}
+	}
+	return at
 }
 
 var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/~+@-]*$`)

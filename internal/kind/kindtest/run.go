@@ -156,16 +156,8 @@ func one(w World, tw twist, sc scenario, i int, d disturbance, at int) (more boo
 	}
 	a := sc.acts[i]
 	l.begin(a)
-	g := l.gate(d.mode, at, d.arg)
-	p := l.start(context.Background(), g, a.job(l), 0)
-	over := p.wait()
-	for over && g.count() < at && l.asked(p) { // the disturbance is still to come
-		at -= g.count()
-		g = l.gate(d.mode, at, d.arg)
-		p = l.start(context.Background(), g, a.job(l), 0)
-		over = p.wait()
-	}
-	name := g.name(at)
+	p, at, over := l.disturbed(a, d, at)
+	g, name := p.g, p.g.name(at)
 	l.tell("!! %s: call %d, %s", d, at, name)
 	if g.count() < at {
 		return false, nil
@@ -201,6 +193,20 @@ func one(w World, tw twist, sc scenario, i int, d disturbance, at int) (more boo
 		return true, wrong(fmt.Errorf("%s: %w", name, err))
 	}
 	return true, nil
+}
+
+// disturbed is a process with a disturbance at its call at, or the one that goes on after a person did what it asked
+// for, with what is left of at.
+func (l *lab) disturbed(a act, d disturbance, at int) (p *process, left int, over bool) {
+	for {
+		p = l.start(context.Background(), l.gate(d.mode, at, d.arg), a.job(l), 0)
+		over = p.wait()
+		if n := p.g.count(); over && n < at && l.asked(p) {
+			at -= n
+			continue
+		}
+		return p, at, over
+	}
 }
 
 // sweep lets what is still on its way end, so that the bubble can.

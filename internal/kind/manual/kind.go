@@ -110,8 +110,8 @@ func (h handler) revoked(ctx context.Context, s rotation.Step, past rotation.Pas
 
 func (h handler) discard(ctx context.Context, _ rotation.Step, past rotation.Past) (rotation.Result, error) {
 	res, err := h.labels.Discard(ctx, past)
-	if err == nil && res.Wait == "" && past.Fact("create", "new") != "" {
-		res.Text += "; revoke its value where it was issued"
+	if stored := past.Fact("create", "new") != "" || past.Fact("discard", "new") != ""; err == nil && res.Wait == "" && stored {
+		res.Text += "; unless its value is the old one, have it revoked where it was issued"
 	}
 	return res, err
 }

@@ -26,9 +26,9 @@ func icon(v report.View) string {
 	switch {
 	case v.Urgent() > 1:
 		return "🚨"
-	case v.Urgent() > 0:
+	case slices.ContainsFunc(v.Environments, func(s report.Standing) bool { return s.Move != "" && s.Ask == nil }):
 		return "❌"
-	case v.Asked():
+	case v.Asked(), v.Urgent() > 0:
 		return "✋"
 	case v.Over() && slices.ContainsFunc(v.Environments, func(s report.Standing) bool { return s.Decision.State == plan.Finished }):
 		return "✅"
@@ -75,11 +75,28 @@ func wrong(v report.View, o Options) string {
 	for _, s := range v.Environments {
 		if s.Move != "" {
 			call := ""
-			if s.Decision.State == plan.Stuck || s.Decision.State == plan.RolledBack {
+			if s.Ask != nil || s.Decision.State == plan.Stuck || s.Decision.State == plan.RolledBack {
 				call = people([]string{owner(v)}, true)
 			}
 			fmt.Fprintf(&b, "\n**Your move in %s%s:** %s\n", name(s.Name), labelled(",", call), markdown.Cut(s.Move, textWidth))
+			b.WriteString(ask(s.Ask))
 		}
+	}
+	return b.String()
+}
+
+// ask is what a person is to do, to be read and copied.
+func ask(a *rotation.Ask) string {
+	if a == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\n")
+	for i, do := range a.Do {
+		fmt.Fprintf(&b, "%d. %s\n", i+1, markdown.Cut(do, textWidth))
+	}
+	if a.Run != "" {
+		b.WriteString("\n" + markdown.Code(a.Run) + "\n")
 	}
 	return b.String()
 }

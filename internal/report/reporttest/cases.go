@@ -56,7 +56,9 @@ func Cases() []Case {
 			ps[0].Answers["validate/health"] = Answer{Fail: "503 from https://dev.example/health", Took: 5 * time.Minute}
 		}),
 	}
-	cases = append(cases, gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
+	cases = append(cases, play("person", hour, func(ps []*Player) { ps[0].asks("create") }),
+		play("person-after", 3*24*hour, func(ps []*Player) { ps[0].asks("refused") }),
+		gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
 		removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
 	return cases
 }
@@ -116,6 +118,21 @@ func removal() Case {
 	p.grant(rotation.ApprovesRotation, "")
 	p.Play(Monday.Add(3 * 24 * time.Hour))
 	return one("removal-asked", p, p.Now)
+}
+
+// asks lets a person do what a step waits for, who hasn't yet.
+func (p *Player) asks(key string) {
+	for i, s := range p.Plan.Steps {
+		if s.Key == key {
+			p.Plan.Steps[i].Within = rotation.Duration(7 * 24 * time.Hour)
+			if s.Phase == rotation.Decommission {
+				p.Plan.Steps[i].Within = 0
+			}
+			p.Plan.Steps[i].Ask = &rotation.Ask{Do: []string{"Ask the partner's console for a key (https://partner.example/keys).", "Store it, from a file; then delete that:"},
+				Run: "aws secretsmanager put-secret-value --secret-id " + p.Plan.Secret + " --client-request-token {token}"}
+		}
+	}
+	p.Answers[key] = Answer{}
 }
 
 func over(p *Player, now time.Time) bool {

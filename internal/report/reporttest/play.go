@@ -158,6 +158,10 @@ func (p *Player) Play(until time.Time) *Player {
 			p.begin()
 			working = true
 		}
+		if d.Step.Ask != nil && p.Answers[d.Step.Key].Text == "" {
+			p.Append(rotation.Record{Outcome: rotation.Released, Text: "a person"})
+			break
+		}
 		p.step(d.Step)
 	}
 	if until.After(p.Now) {

@@ -127,7 +127,11 @@ func (d *document) wrong() {
 	if len(d.s.Failures) == 0 && d.s.Move == "" && d.s.Stopped == "" {
 		return
 	}
-	d.printf("\n## What went wrong\n\n")
+	if d.s.Ask == nil || len(d.s.Failures) > 0 {
+		d.printf("\n## What went wrong\n\n")
+	} else {
+		d.printf("\n## What a person is asked to do\n\n")
+	}
 	for _, f := range d.s.Failures {
 		if f.Step != "" {
 			d.printf("- **%s failed**: %s", markdown.Text(f.Step), markdown.Text(f.Text))
@@ -150,6 +154,13 @@ func (d *document) wrong() {
 	}
 	if d.s.Move != "" {
 		d.printf("\n**Your move:** %s\n", markdown.Text(d.s.Move))
+	}
+	if a := d.s.Ask; a != nil {
+		d.printf("\n")
+		for i, do := range a.Do {
+			d.printf("%d. %s\n", i+1, markdown.Text(do))
+		}
+		d.printf("\n%s\n", markdown.Code(a.Run))
 	}
 }
 

@@ -118,6 +118,23 @@ func (p *page) row(v report.View, wide int) {
 	}
 }
 
+// ask is what a person is to do. A command in more than one line is still one to a shell.
+func (p *page) ask(a *rotation.Ask) {
+	if a == nil {
+		return
+	}
+	for i, do := range a.Do {
+		p.para(fmt.Sprintf("  %d. ", i+1), 5, "", do)
+	}
+	lines := wrap(a.Run, p.room()-7)
+	for i, l := range lines {
+		if i < len(lines)-1 {
+			l += " \\"
+		}
+		p.WriteString("     " + l + "\n")
+	}
+}
+
 func (p *page) failure(indent int, where string, f report.Failure) {
 	lead := strings.Repeat(" ", indent)
 	what := f.Text
@@ -142,6 +159,9 @@ func (p *page) detail(v report.View) {
 	}
 	for _, n := range v.Next() {
 		p.para("", 0, "", n)
+	}
+	for _, s := range v.Environments {
+		p.ask(s.Ask)
 	}
 	for _, s := range v.Environments {
 		p.WriteString("\n")
