@@ -20,12 +20,16 @@ func (l *Labels) Decommission(ctx context.Context, past rotation.Past) (rotation
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	if err := stillLive(s, k); err != nil {
+	live := k
+	if id := past.Fact(Follower, factNew); id != "" {
+		live.new = id
+	}
+	if err := stillLive(s, live); err != nil {
 		return rotation.Result{}, err
 	}
 	labels := append([]string{Previous, past.Fact(promote, factKeptBy)}, past.Inherited(promote, factKeptBy)...)
-	for _, id := range append([]string{k.old}, past.Inherited(preflight, factOld)...) {
-		if id == k.new {
+	for _, id := range append([]string{k.old, k.new}, past.Inherited(preflight, factOld)...) {
+		if id == live.new {
 			continue // a superseded rotation was restored by hand to what is live now
 		}
 		if err := l.strip(ctx, k.arn, id, labels); err != nil {

@@ -73,7 +73,7 @@ const (
 // Reads are the steps, by name, whose facts each of the functions here reads: for a kind's recipe.
 var Reads = map[string][]string{
 	create: {preflight}, "test": {preflight, create}, promote: {preflight, create},
-	"decommission": {preflight, create, promote}, "restore": {preflight, create, promote}, discard: {preflight, create},
+	Follower: {preflight, create, promote}, "decommission": {preflight, create, promote, Follower}, "restore": {preflight, create, promote}, discard: {preflight, create},
 }
 
 // kept is what preflight and create recorded, and what follows from the claim.

@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/rastup/rekey/internal/kind"
@@ -16,14 +17,14 @@ func Kind() kind.Kind {
 	return kind.Kind{
 		Name:    "secretsmanager",
 		Shape:   func() kind.Target { return new(Target) },
-		Recipe:  func(kind.Target) []rotation.Spec { return recipe() },
+		Recipe:  func(t kind.Target) []rotation.Spec { return recipe(t.(*Target)) },
 		New:     New,
 		Overlap: true,
 		Refused: false, // see the package comment
 	}
 }
 
-func recipe() []rotation.Spec {
+func recipe(t *Target) []rotation.Spec {
 	specs := []rotation.Spec{
 		{Phase: rotation.Preconditions, Name: "preflight", Looks: true},
 		{Phase: rotation.Create, Name: "create"},
@@ -33,6 +34,9 @@ func recipe() []rotation.Spec {
 		{Phase: rotation.Rollback, Name: "restore", Undoes: "promote"},
 		{Phase: rotation.Rollback, Name: "discard", Undoes: "create"},
 	}
+	if t.overlaps() { // the old public key is trusted until here
+		specs = slices.Insert(specs, 4, rotation.Spec{Phase: rotation.Decommission, Name: staging.Follower, After: "promote", Delay: rotation.Retain, Final: true})
+	}
 	for i := range specs {
 		specs[i].Reads = staging.Reads[specs[i].Name]
 	}
@@ -41,20 +45,37 @@ func recipe() []rotation.Spec {
 
 // New makes the handler for one environment.
 func New(d kind.Deps) rotation.Handler {
-	h := handler{labels: &staging.Labels{Client: d.SecretsManager, IAM: d.IAM, Identity: d.Identity, Region: d.Region, Keep: d.Keep}, keep: d.Keep}
+	h := handler{labels: &staging.Labels{Client: d.SecretsManager, IAM: d.IAM, Identity: d.Identity, Region: d.Region, Keep: d.Keep}, deps: d}
 	past := func(f func(context.Context, rotation.Past) (rotation.Result, error)) rotation.Func {
 		return func(ctx context.Context, _ rotation.Step, p rotation.Past) (rotation.Result, error) { return f(ctx, p) }
 	}
 	return rotation.Handler{
 		"preflight": h.preflight, "preview": h.preview, "create": h.create, "test": h.test,
-		"promote": past(h.labels.Promote), "decommission": past(h.labels.Decommission),
+		"promote": past(h.labels.Promote), staging.Follower: h.retire, "decommission": past(h.labels.Decommission),
 		"restore": past(h.labels.Restore), "discard": past(h.labels.Discard),
 	}
 }
 
 type handler struct {
 	labels *staging.Labels
-	keep   secret.Keeper
+	deps   kind.Deps
+}
+
+// A maker makes new values of one sort, and knows one when it sees it.
+type maker interface {
+	// fit refuses an old value that none can be made from, before anything is changed. It may leave evidence.
+	fit(old secret.Value) ([]rotation.File, error)
+	// next is a new value.
+	next(ctx context.Context, old secret.Value) (secret.Value, error)
+	// prove refuses what can't be one, before anyone depends on it, and says what was seen.
+	prove(old, made secret.Value) (text string, files []rotation.File, err error)
+}
+
+func (h handler) maker(t Target) maker {
+	if t.KeyPair != nil {
+		return pair{*t.KeyPair, h.deps.Keep}
+	}
+	return generated{t.Generate, h.deps.Keep}
 }
 
 func (h handler) preflight(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
@@ -66,7 +87,11 @@ func (h handler) preflight(ctx context.Context, s rotation.Step, past rotation.P
 	if err != nil || res.Wait != "" {
 		return res, err
 	}
-	if _, err := h.labels.Part(t.Secret, t.Key, old); err != nil {
+	part, err := h.labels.Part(t.Secret, t.Key, old)
+	if err != nil {
+		return rotation.Result{}, err
+	}
+	if res.Files, err = h.maker(t).fit(part); err != nil {
 		return rotation.Result{}, err
 	}
 	return res, nil
@@ -85,13 +110,22 @@ func (h handler) create(ctx context.Context, s rotation.Step, past rotation.Past
 	if err := s.Into(&t); err != nil {
 		return rotation.Result{}, err
 	}
-	return h.labels.Create(ctx, past, func(_ context.Context, old staging.Content) (secret.Value, error) {
-		v, err := h.keep.Generate(t.Generate)
+	return h.labels.Create(ctx, past, h.within(t, h.maker(t).next))
+}
+
+// within makes a version's content with another part.
+func (h handler) within(t Target, next func(context.Context, secret.Value) (secret.Value, error)) staging.Mint {
+	return func(ctx context.Context, old staging.Content) (secret.Value, error) {
+		was, err := h.labels.Part(t.Secret, t.Key, old)
+		if err != nil {
+			return was, err
+		}
+		v, err := next(ctx, was)
 		if err != nil {
 			return v, err
 		}
 		return h.labels.With(t.Secret, t.Key, old, v)
-	})
+	}
 }
 
 // test proves that the new version is what create was to store, before anyone depends on it.
@@ -108,14 +142,52 @@ func (h handler) test(ctx context.Context, s rotation.Step, past rotation.Past) 
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	if !fits(string(made.Reveal()), t.Generate) {
-		return rotation.Result{}, rotation.Failf(staging.Discarded, "the new value isn't what generate asks for, in length or characters")
+	old, err := h.labels.Part(t.Secret, t.Key, was)
+	if err != nil {
+		return rotation.Result{}, err
 	}
-	res.Text += "; length and characters right, differs from the old value"
+	text, files, err := h.maker(t).prove(old, made)
+	if err != nil {
+		return rotation.Result{}, err
+	}
+	res.Text, res.Files = res.Text+"; "+text, files
 	if t.Key != "" {
 		res.Text += ", all else in the JSON value is byte for byte the same"
 	}
 	return res, nil
+}
+
+// retire puts a set without the old public key in the place of the one that was promoted.
+func (h handler) retire(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
+	var t Target
+	if err := s.Into(&t); err != nil {
+		return rotation.Result{}, err
+	}
+	p := pair{*t.KeyPair, h.deps.Keep}
+	res, err := h.labels.Follow(ctx, past, h.within(t, func(_ context.Context, live secret.Value) (secret.Value, error) { return p.alone(live) }))
+	if err == nil && res.Wait == "" {
+		res.Text = "the old public key is taken out of the set: " + res.Text
+	}
+	return res, err
+}
+
+// generated makes values of characters drawn at random.
+type generated struct {
+	spec.Spec
+	keep secret.Keeper
+}
+
+func (generated) fit(secret.Value) ([]rotation.File, error) { return nil, nil }
+
+func (g generated) next(context.Context, secret.Value) (secret.Value, error) {
+	return g.keep.Generate(g.Spec)
+}
+
+func (g generated) prove(_, made secret.Value) (string, []rotation.File, error) {
+	if !fits(string(made.Reveal()), g.Spec) {
+		return "", nil, rotation.Failf(staging.Discarded, "the new value isn't what generate asks for, in length or characters")
+	}
+	return "length and characters right, differs from the old value", nil, nil
 }
 
 // fits says whether v could have been generated by s.

@@ -1,5 +1,9 @@
-// Package secretsmanager is the kind of secrets that are generated values in AWS Secrets Manager: the whole value,
-// or one key of a JSON value, whose other bytes stay as they are.
+// Package secretsmanager is the kind of secrets whose values are made here and live in AWS Secrets Manager alone: the
+// whole value, or one key of a JSON value, whose other bytes stay as they are. A value is characters drawn at random, or
+// a private key.
+//
+// In a JWK set the new private key stands first, and the public key that it replaces beside it: who verifies by the set
+// goes on trusting what was signed before the rotation, until the retention is over and a version without it follows.
 //
 // Old and new overlap: the old version stays readable under AWSPREVIOUS and a label of ours until decommission.
 // That the old value is refused afterwards can't be proven here: nobody but its consumers checks it, and a version
@@ -23,9 +27,14 @@ type Target struct {
 	Key string `json:"key,omitempty" yaml:"key"`
 	// KMSKey is the key that the secret must be encrypted with: ID, ARN or alias, as the secret names it. Left out, any.
 	KMSKey string `json:"kms_key,omitempty" yaml:"kms_key"`
-	// Generate says how new values look.
+	// Generate says how new values look. Default: 32 alphanumeric characters.
 	Generate spec.Spec `json:"generate,omitzero" yaml:"generate"`
+	// KeyPair makes new values private keys instead.
+	KeyPair *spec.KeyPair `json:"key_pair,omitempty" yaml:"key_pair"`
 }
+
+// overlaps says whether a version holds something of the one before.
+func (t *Target) overlaps() bool { return t.KeyPair != nil && t.KeyPair.As() == spec.JWKS }
 
 // Identity is the secret's name, whether Secret is a name or an ARN. Two keys of one secret are the same target:
 // its versions and labels are one, so that only one rotation can go on in it.
@@ -40,5 +49,13 @@ func (t *Target) Check(r *problem.Report) {
 	}
 	for _, p := range t.Generate.Problems() {
 		r.Add("generate."+p.Key, "generate", p.Hint, "%s", p.Msg)
+	}
+	if t.KeyPair != nil {
+		for _, p := range t.KeyPair.Problems() {
+			r.Add("key_pair."+p.Key, "key-pair", p.Hint, "%s", p.Msg)
+		}
+		if r.Has("generate") {
+			r.Add("generate", "generate", "keep one of the two", "generate and key_pair are both given")
+		}
 	}
 }
