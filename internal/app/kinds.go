@@ -18,6 +18,7 @@ import (
 	"github.com/rastup/rekey/internal/kind/stripewebhook"
 	"github.com/rastup/rekey/internal/kind/typesense"
 	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/program"
 	"github.com/rastup/rekey/internal/registry"
 	"github.com/rastup/rekey/internal/request"
 	"github.com/rastup/rekey/internal/rotation"
@@ -113,6 +114,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 	}
 	deps := kind.On(session, a.redact.Add)
 	deps.Now = a.Clock.Now
+	deps.Programs = program.Place{Checkout: a.Root, Lookup: a.Lookup, Seen: a.redact.Add, Clean: a.redact.String, Now: a.Clock.Now}
 	all := map[string]rotation.Handler{}
 	for _, k := range Kinds() {
 		all["kind/"+k.Name] = k.New(deps)

@@ -4,7 +4,7 @@
 // test doesn't move it.
 //
 // It must never hand on a variable, a descriptor or standard input that the command wasn't given, nor hold
-// output that hasn't gone through Command.Clean. It is hygiene, not a boundary: a command may do what its user
+// output that hasn't gone through Command.Clean: standard output that is itself a secret goes to Command.Answer, and stays there. It is hygiene, not a boundary: a command may do what its user
 // may, and a program that leaves its process group (setsid) outlives the command, though it can't hold it up.
 package child
 
@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -48,6 +49,7 @@ type Command struct {
 	Stdin     []byte                         // nil: /dev/null
 	Clean     func(io.Writer) io.WriteCloser // required: takes secrets out; redact.Set's Writer
 	Live      io.Writer                      // gets the cleaned output as it comes, all of it; nil: nobody does
+	Answer    io.Writer                      // gets standard output as it is, which then isn't in Output; nil: see Output
 	Now       func() time.Time               // required: measures Result.Took
 }
 
@@ -73,12 +75,23 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
 	}
-	r, w, err := os.Pipe()
+	out := &capped{max: c.MaxOutput}
+	said, err := newStream(func(r io.Reader) error { return c.copy(out, r) })
 	if err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
 	}
-	defer r.Close()
-	cmd.Stdout, cmd.Stderr = w, w
+	defer said.r.Close()
+	cmd.Stdout, cmd.Stderr = said.w, said.w
+	streams := []*stream{said}
+	if c.Answer != nil {
+		answer, err := newStream(func(r io.Reader) error { return whole(c.Answer, r) })
+		if err != nil {
+			_ = said.w.Close()
+			return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
+		}
+		defer answer.r.Close()
+		cmd.Stdout, streams = answer.w, append(streams, answer)
+	}
 
 	// The kernel ends the command when the thread that started it ends (Pdeathsig), so that thread must stay.
 	runtime.LockOSThread()
@@ -86,21 +99,39 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	begin := c.Now()
 	closeOnExec()
 	err = cmd.Start()
-	_ = w.Close()
+	for _, s := range streams {
+		_ = s.w.Close()
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrNotStarted, err)
 	}
 	limit(cmd.Process.Pid)
 
-	out := &capped{max: c.MaxOutput}
-	copied := make(chan error, 1)
-	go func() { copied <- c.copy(out, r) }()
+	for _, s := range streams {
+		go func() { s.copied <- s.copy(s.r) }()
+	}
 	res := Result{TimedOut: c.await(ctx, cmd) && ctx.Err() == nil}
-	copyErr := finish(copied, r)
+	var copyErr error
+	for _, s := range streams {
+		copyErr = errors.Join(copyErr, s.finish())
+	}
 	waitErr := cmd.Wait()
 	res.Took = c.Now().Sub(begin)
 	res.Output, res.Truncated = out.bytes()
 	return res.ended(ctx, cmd.ProcessState, waitErr, copyErr)
+}
+
+// Findable is nil where Run would find a program to start. It starts nothing.
+func (c Command) Findable() error {
+	cmd, err := c.prepare()
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(cmd.Path)
+	if err == nil && (!info.Mode().IsRegular() || info.Mode()&0o111 == 0) {
+		err = fs.ErrPermission
+	}
+	return err
 }
 
 // prepare checks c, fills in its defaults and finds the program.
@@ -155,34 +186,51 @@ func (c *Command) await(ctx context.Context, cmd *exec.Cmd) (stopped bool) {
 	return stopped
 }
 
-// finish waits for the end of the output, but not for long: see drain.
-func finish(copied <-chan error, r *os.File) error {
+// A stream is one pipe out of the command.
+type stream struct {
+	r, w   *os.File
+	copy   func(io.Reader) error
+	copied chan error
+}
+
+func newStream(copy func(io.Reader) error) (*stream, error) {
+	r, w, err := os.Pipe()
+	return &stream{r, w, copy, make(chan error, 1)}, err
+}
+
+// finish waits for the end of what the command said, but not for long: see drain.
+func (s *stream) finish() error {
 	timer := time.NewTimer(drain)
 	defer timer.Stop()
 	select {
-	case err := <-copied:
+	case err := <-s.copied:
 		return err
 	case <-timer.C:
-		_ = r.Close()
-		<-copied
+		_ = s.r.Close()
+		<-s.copied
 		return nil
 	}
 }
 
-// copy takes the output to its end, also when it can't be written on: a full pipe would stop the command.
-func (c *Command) copy(out io.Writer, r io.Reader) error {
-	if c.Live != nil {
-		out = io.MultiWriter(out, c.Live)
-	}
-	clean := c.Clean(out)
-	_, err := io.Copy(onlyWriter{clean}, r)
+// whole takes r to its end, also when it can't be written on.
+func whole(w io.Writer, r io.Reader) error {
+	_, err := io.Copy(onlyWriter{w}, r)
 	if err != nil {
 		_, _ = io.Copy(io.Discard, r)
 	}
 	if errors.Is(err, os.ErrClosed) {
 		err = nil
 	}
-	return errors.Join(err, clean.Close())
+	return err
+}
+
+// copy takes the output to its end: a full pipe would stop the command.
+func (c *Command) copy(out io.Writer, r io.Reader) error {
+	if c.Live != nil {
+		out = io.MultiWriter(out, c.Live)
+	}
+	clean := c.Clean(out)
+	return errors.Join(whole(clean, r), clean.Close())
 }
 
 // onlyWriter hides ReadFrom, which may take more at a time than Clean is meant to hold.

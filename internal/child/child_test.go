@@ -48,6 +48,22 @@ func TestOutputAndStatusComeBack(t *testing.T) {
 	}
 }
 
+// TestAnAnswerIsKeptApart: standard output goes to who asked, as it is and nowhere else; all the rest as ever.
+func TestAnAnswerIsKeptApart(t *testing.T) {
+	c := sh("echo '{\"value\":\"s3cret\"}'; echo working >&2; printf end; exit 3")
+	var answer bytes.Buffer
+	c.Answer = &answer
+	res := run(t, c)
+	if got := answer.String(); got != "{\"value\":\"s3cret\"}\nend" || string(res.Output) != "working\n" || res.Code != 3 {
+		t.Errorf("answer %q, output %q, %d", got, res.Output, res.Code)
+	}
+	c = sh("yes | head -n 200000; echo done >&2") // nobody takes the answer: the command goes on
+	c.Answer = full{}
+	if res, err := child.Run(t.Context(), c); err == nil || string(res.Output) != "done\n" {
+		t.Errorf("output %q, %v", res.Output, err)
+	}
+}
+
 func TestArgumentsArePassedUntouched(t *testing.T) {
 	args := []string{"two words", "*", "$HOME", "`id`", "$(id)", "a;b", "", "'", `"`, "\\", "é", "-n", "a\nb", "{x,y}", "~"}
 	c := sh(`for a in "$@"; do printf '<%s>' "$a"; done`, args...)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/program"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/secret"
 )
@@ -55,6 +56,8 @@ type Deps struct {
 	Transport http.RoundTripper
 	// Dial makes the connections of databases; nil is Go's own.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Programs is where commands of the repository run. Required by kinds that run some.
+	Programs program.Place
 	// Now is the time, for signatures that a service holds against its own clock. Required by the kinds that make some.
 	Now func() time.Time
 }

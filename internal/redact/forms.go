@@ -106,6 +106,11 @@ func document(v string) (any, bool) {
 var address = map[string]bool{"engine": true, "host": true, "port": true, "username": true, "dbname": true,
 	"dbInstanceIdentifier": true, "dbClusterIdentifier": true, "masterarn": true}
 
+// public is the members of a JSON Web Key that are no secret (RFC 7517, RFC 7518 section 6): its key IDs and public keys
+// are what people verify by.
+var public = map[string]bool{"kty": true, "use": true, "key_ops": true, "alg": true, "kid": true, "crv": true, "x": true, "y": true,
+	"n": true, "e": true, "x5u": true, "x5c": true, "x5t": true, "x5t#S256": true}
+
 func (p *parts) leaves(name string, doc any, nesting int) {
 	switch d := doc.(type) {
 	case string:
@@ -119,8 +124,9 @@ func (p *parts) leaves(name string, doc any, nesting int) {
 		}
 	case map[string]any:
 		_, database := d["password"]
+		_, key := d["kty"]
 		for k, e := range d {
-			if !database || !address[k] {
+			if (!database || !address[k]) && (!key || !public[k]) {
 				p.leaves(k, e, nesting)
 			}
 		}

@@ -159,6 +159,7 @@ func TestPartsOfAValueAreRemoved(t *testing.T) {
 		"a long number":       {`{"account_pin": 1234567890}`, "1234567890", "[redacted]"},
 		"a database":          {`{"engine":"postgres","host":"db.example.com","username":"postgres","password":"corr3ct"}`, "postgres at db.example.com: corr3ct", "postgres at db.example.com: [redacted]"},
 		"password of a URL":   {"postgres://app:p%40ss-word@db.example.com/app", "p@ss-word p%40ss-word app", "[redacted] [redacted] app"},
+		"a JWK set":           {`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"key-id-2026","x":"public-half-1","d":"private-half-1"}]}`, "key-id-2026 public-half-1 private-half-1", "key-id-2026 public-half-1 [redacted]"},
 		"an environment file": {"export A=1\nTOKEN='tok-123456'\n", "tok-123456", "[redacted]"},
 		"overlapping values":  {"abcdefghij", "abcdefghijabcdefghij", "[redacted]"},
 	} {

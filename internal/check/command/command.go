@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/check"
 	"github.com/rastup/rekey/internal/child"
+	"github.com/rastup/rekey/internal/program"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -43,23 +42,23 @@ func (h handler) run(ctx context.Context, s rotation.Step, past rotation.Past) (
 		return rotation.Result{}, err
 	}
 	if err := h.Arm(ctx, past); err != nil {
-		return rotation.Result{}, fmt.Errorf("learn the rotation's values, so that %s can't print them: %w", shown(p.Run), err)
+		return rotation.Result{}, fmt.Errorf("learn the rotation's values, so that %s can't print them: %w", p.program(), err)
 	}
 	if err := rotation.FenceOf(ctx).Pass(min(p.limit(), leastLease)); err != nil {
-		return rotation.Result{}, fmt.Errorf("run %s: %w", shown(p.Run), err)
+		return rotation.Result{}, fmt.Errorf("run %s: %w", p.program(), err)
 	}
 	res, err := child.Run(ctx, c)
 	switch {
 	case errors.Is(err, child.ErrNotStarted) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)):
 		return rotation.Result{}, rotation.Failf("check run and dir, and that the job installs it before",
-			"%s can't be started: no such program, or it may not be run", shown(p.Run))
+			"%s can't be started: no such program, or it may not be run", p.program())
 	case errors.Is(err, child.ErrNotStarted):
-		return rotation.Result{}, fmt.Errorf("run %s: %w", shown(p.Run), err)
+		return rotation.Result{}, fmt.Errorf("run %s: %w", p.program(), err)
 	}
 	out, lines := h.output(res)
 	result := rotation.Result{Files: []rotation.File{{Name: Output, Data: out}}}
 	if err != nil {
-		return result, fmt.Errorf("run %s: %w", shown(p.Run), err)
+		return result, fmt.Errorf("run %s: %w", p.program(), err)
 	}
 	return p.judged(result, res, lines)
 }
@@ -77,13 +76,13 @@ func (p *Shape) judged(result rotation.Result, res child.Result, lines string) (
 		took = res.Took.Round(time.Millisecond)
 	}
 	result.Facts = map[string]string{"exit": fmt.Sprint(res.Code), "took": took.String()}
-	ended := fmt.Sprintf("%s ended with %d after %s", shown(p.Run), res.Code, took)
+	ended := fmt.Sprintf("%s ended with %d after %s", p.program(), res.Code, took)
 	switch {
 	case res.TimedOut:
 		return result, rotation.Failf("see "+Output+" in the evidence; give it more time with within",
-			"%s was stopped after its limit of %s%s", shown(p.Run), p.limit(), lines)
+			"%s was stopped after its limit of %s%s", p.program(), p.limit(), lines)
 	case res.Signal != "":
-		return result, rotation.Failf("see "+Output+" in the evidence", "%s was ended by a signal (%s) after %s%s", shown(p.Run), res.Signal, took, lines)
+		return result, rotation.Failf("see "+Output+" in the evidence", "%s was ended by a signal (%s) after %s%s", p.program(), res.Signal, took, lines)
 	case !slices.Contains(expect, res.Code):
 		return result, rotation.Failf("see "+Output+" in the evidence", "%s%s", ended, lines)
 	}
@@ -96,7 +95,8 @@ func (h handler) command(p Shape, past rotation.Past) (child.Command, error) {
 	if len(p.Run) == 0 {
 		return child.Command{}, rotation.Failf("", "the check names no program")
 	}
-	dir, err := h.dir(p.Dir)
+	at := program.Place{Checkout: h.Checkout, Lookup: h.Lookup, Seen: h.Redact.Add}
+	dir, err := p.program().Directory(at)
 	if err != nil {
 		return child.Command{}, err
 	}
@@ -105,79 +105,7 @@ func (h handler) command(p Shape, past rotation.Past) (child.Command, error) {
 	if c.MaxOutput <= 0 {
 		c.MaxOutput = DefaultMaxOutput
 	}
-	c.Env, err = h.env(p, past)
-	return c, err
-}
-
-// dir is where the command runs, links followed.
-func (h handler) dir(dir string) (string, error) {
-	root, err := filepath.EvalSymlinks(h.Checkout)
-	if err != nil {
-		return "", fmt.Errorf("find the checkout: %w", err)
-	}
-	if dir == "" {
-		return root, nil
-	}
-	outside := rotation.Failf("name a directory of the repository", "dir %q is not in the repository", dir)
-	if !filepath.IsLocal(dir) {
-		return "", outside
-	}
-	path, err := filepath.EvalSymlinks(filepath.Join(root, dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", rotation.Failf("name a directory of the repository", "there is no directory %q in the repository", dir)
-	}
-	if err != nil {
-		return "", fmt.Errorf("find dir %q: %w", dir, err)
-	}
-	if rel, err := filepath.Rel(root, path); err != nil || !filepath.IsLocal(rel) {
-		return "", outside
-	}
-	return path, nil
-}
-
-// env is all the variables the command gets, sorted.
-func (h handler) env(p Shape, past rotation.Past) ([]string, error) {
 	claim, _ := past.Claim()
-	values := map[string]string{}
-	for _, name := range slices.Concat(DefaultEnv, p.Env) {
-		if why := withheld(name); why != "" {
-			return nil, rotation.Failf("take it out of env", "variable %q %s", name, why)
-		}
-		if v, ok := h.Lookup(name); ok {
-			if values[name] = v; secretName.MatchString(name) {
-				h.Redact.Add([]byte(v))
-			}
-		}
-	}
-	for name, v := range p.Set {
-		if why := withheld(name); why != "" {
-			return nil, rotation.Failf("take it out of set", "variable %q %s", name, why)
-		}
-		values[name] = v
-	}
-	values["REKEY_ENVIRONMENT"] = claim.Plan.Environment
-	values["REKEY_SECRET_NAME"] = claim.Plan.Secret
-	values["REKEY_ROTATION"] = claim.Plan.Rotation
-	env := make([]string, 0, len(values))
-	for name, v := range values {
-		env = append(env, name+"="+v)
-	}
-	slices.Sort(env)
-	return env, nil
-}
-
-// shown is a command as a person would write it.
-func shown(args []string) string {
-	words := make([]string, len(args))
-	for i, a := range args {
-		words[i] = a
-		if a == "" || strings.ContainsAny(a, " \t\n\"'`$\\*?#;&|<>(){}[]") {
-			words[i] = fmt.Sprintf("%q", a)
-		}
-	}
-	s := strings.Join(words, " ")
-	if r := []rune(s); len(r) > 200 {
-		s = string(r[:200]) + "…"
-	}
-	return s
+	c.Env, err = p.program().Environ(at, claim.Plan)
+	return c, err
 }

@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -45,20 +46,21 @@ func recipe(t *Target) []rotation.Spec {
 
 // New makes the handler for one environment.
 func New(d kind.Deps) rotation.Handler {
-	h := handler{labels: &staging.Labels{Client: d.SecretsManager, IAM: d.IAM, Identity: d.Identity, Region: d.Region, Keep: d.Keep}, deps: d}
+	h := handler{labels: &staging.Labels{Client: d.SecretsManager, IAM: d.IAM, Identity: d.Identity, Region: d.Region, Keep: d.Keep}, deps: d, runs: new(runs)}
 	past := func(f func(context.Context, rotation.Past) (rotation.Result, error)) rotation.Func {
 		return func(ctx context.Context, _ rotation.Step, p rotation.Past) (rotation.Result, error) { return f(ctx, p) }
 	}
 	return rotation.Handler{
 		"preflight": h.preflight, "preview": h.preview, "create": h.create, "test": h.test,
 		"promote": past(h.labels.Promote), staging.Follower: h.retire, "decommission": past(h.labels.Decommission),
-		"restore": past(h.labels.Restore), "discard": past(h.labels.Discard),
+		"restore": past(h.labels.Restore), "discard": h.discard,
 	}
 }
 
 type handler struct {
 	labels *staging.Labels
 	deps   kind.Deps
+	runs   *runs // of commands, in this process
 }
 
 // A maker makes new values of one sort, and knows one when it sees it.
@@ -71,9 +73,12 @@ type maker interface {
 	prove(old, made secret.Value) (text string, files []rotation.File, err error)
 }
 
-func (h handler) maker(t Target) maker {
-	if t.KeyPair != nil {
+func (h handler) maker(t Target, past rotation.Past) maker {
+	switch {
+	case t.KeyPair != nil:
 		return pair{*t.KeyPair, h.deps.Keep}
+	case t.Command != nil:
+		return command{t.Command, t.Key, h.deps, past, h.runs}
 	}
 	return generated{t.Generate, h.deps.Keep}
 }
@@ -91,7 +96,7 @@ func (h handler) preflight(ctx context.Context, s rotation.Step, past rotation.P
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	if res.Files, err = h.maker(t).fit(part); err != nil {
+	if res.Files, err = h.maker(t, past).fit(part); err != nil {
 		return rotation.Result{}, err
 	}
 	return res, nil
@@ -110,7 +115,27 @@ func (h handler) create(ctx context.Context, s rotation.Step, past rotation.Past
 	if err := s.Into(&t); err != nil {
 		return rotation.Result{}, err
 	}
-	return h.labels.Create(ctx, past, h.within(t, h.maker(t).next))
+	res, err := h.labels.Create(ctx, past, h.within(t, h.maker(t, past).next))
+	if not := (notYet)(nil); errors.As(err, &not) {
+		return not.result(), nil
+	}
+	if err == nil && t.Command != nil {
+		res.Text += often(past)
+	}
+	return res, err
+}
+
+// discard takes the new version out of use, and says what this can't reach.
+func (h handler) discard(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
+	var t Target
+	if err := s.Into(&t); err != nil {
+		return rotation.Result{}, err
+	}
+	res, err := h.labels.Discard(ctx, past)
+	if err == nil && res.Wait == "" && t.Command != nil {
+		res.Text += elsewhere(past)
+	}
+	return res, err
 }
 
 // within makes a version's content with another part.
@@ -146,7 +171,7 @@ func (h handler) test(ctx context.Context, s rotation.Step, past rotation.Past) 
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	text, files, err := h.maker(t).prove(old, made)
+	text, files, err := h.maker(t, past).prove(old, made)
 	if err != nil {
 		return rotation.Result{}, err
 	}

@@ -59,6 +59,7 @@ type lab struct {
 	t       *testing.T
 	world   *sandbox.World
 	handler rotation.Handler
+	deps    kind.Deps
 	labels  *staging.Labels
 	plan    rotation.Plan
 	records []rotation.Record
@@ -119,7 +120,7 @@ func (l *lab) in(region string) {
 		defer l.mu.Unlock()
 		l.values = append(l.values, b)
 	})
-	l.handler = New(deps)
+	l.deps, l.handler = deps, New(deps)
 	l.labels = &staging.Labels{Client: deps.SecretsManager, Keep: deps.Keep}
 }
 

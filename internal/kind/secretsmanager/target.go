@@ -14,6 +14,8 @@
 package secretsmanager
 
 import (
+	"strings"
+
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/secret/spec"
 	"github.com/rastup/rekey/internal/staging"
@@ -31,6 +33,8 @@ type Target struct {
 	Generate spec.Spec `json:"generate,omitzero" yaml:"generate"`
 	// KeyPair makes new values private keys instead.
 	KeyPair *spec.KeyPair `json:"key_pair,omitempty" yaml:"key_pair"`
+	// Command makes new values instead: it prints {"value": "..."} on standard output.
+	Command *Command `json:"command,omitempty" yaml:"command"`
 }
 
 // overlaps says whether a version holds something of the one before.
@@ -54,8 +58,14 @@ func (t *Target) Check(r *problem.Report) {
 		for _, p := range t.KeyPair.Problems() {
 			r.Add("key_pair."+p.Key, "key-pair", p.Hint, "%s", p.Msg)
 		}
-		if r.Has("generate") {
-			r.Add("generate", "generate", "keep one of the two", "generate and key_pair are both given")
+	}
+	var given []string
+	for _, key := range []string{"generate", "key_pair", "command"} {
+		if r.Has(key) {
+			given = append(given, key)
 		}
+	}
+	if len(given) > 1 {
+		r.Add(given[1], "generate", "keep one of them", "%s are both given", strings.Join(given, " and "))
 	}
 }
