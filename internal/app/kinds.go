@@ -110,7 +110,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 		return nil, err
 	}
 	deps := kind.On(session, a.redact.Add)
-	deps.Now = a.Clock.Now
+	deps.Now, deps.Transport, deps.Dial = a.Clock.Now, a.Services, a.Dial
 	all := map[string]rotation.Handler{}
 	for _, k := range Kinds() {
 		all["kind/"+k.Name] = k.New(deps)
