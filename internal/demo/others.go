@@ -31,6 +31,7 @@ func theOthers() []other {
 		kmsKey(),
 		stripeWebhook(),
 		typesenseKey(),
+		postgresAccount(),
 	}
 }
 

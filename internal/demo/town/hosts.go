@@ -44,8 +44,8 @@ func (t *Town) HostHTTPS(ctx context.Context, name string, port int, h http.Hand
 	})
 }
 
-// dial finds hosts by their names. There are no others: nothing of the town reaches beyond loopback.
-func (t *Town) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+// Dial finds hosts by their names. There are no others: nothing of the town reaches beyond loopback.
+func (t *Town) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	t.mu.Lock()
 	to, ok := t.hosts[addr]
 	t.mu.Unlock()
@@ -59,7 +59,7 @@ func (t *Town) dial(ctx context.Context, network, addr string) (net.Conn, error)
 func (t *Town) Services() http.RoundTripper {
 	trusted := x509.NewCertPool()
 	trusted.AppendCertsFromPEM([]byte(Authority()))
-	return &http.Transport{DialContext: t.dial, TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
+	return &http.Transport{DialContext: t.Dial, TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
 }
 
 // The town's certificates are the same in every run, so that texts and digests that hold one are, too. Their keys are no

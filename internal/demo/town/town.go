@@ -220,7 +220,7 @@ func (t *Town) Hand(login string) (*app.App, error) {
 	t.mu.Unlock()
 	a := app.New(app.World{Root: root, Config: config.DefaultPath, Actor: login, Program: "by hand", Clock: t.Clock,
 		Self: rotation.Runner{ID: "the machine of " + login, Nonce: nonce}, Lookup: func(string) (string, bool) { return "", false },
-		Services: t.Services(), Dial: t.dial,
+		Services: t.Services(), Dial: t.Dial,
 		Cloud: cloud.Options{Endpoint: t.cloudURL, Transport: t.reach, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")}})
 	if found := a.Load(); found.Len() > 0 {
 		return nil, fmt.Errorf("the town's own files: %s", found)
