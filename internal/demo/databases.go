@@ -4,14 +4,19 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	sql "database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 
+	driver "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rastup/rekey/internal/demo/town"
+	"github.com/rastup/rekey/internal/sandbox/mysql"
 	"github.com/rastup/rekey/internal/sandbox/postgres"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 )
@@ -115,4 +120,59 @@ func (l login) postgres(ctx context.Context, s *scene, called string) (*pgconn.P
 	cfg.RuntimeParams = map[string]string{"application_name": called}
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	return pgconn.ConnectConfig(ctx, cfg)
+}
+
+func mysqlAccount() other {
+	const stored, admin = "rekey/dev/billing-database", "rekey/dev/billing-admin"
+	old := login{"mariadb", "billing.example", 3306, "billing", "billing", "sandbox-only-billing-2026-10"}
+	rotator := old
+	rotator.Database, rotator.Username, rotator.Password = "mysql", "rotator", "sandbox-only-rotator-of-billing"
+	return other{kind: "mysql", secret: "billing/database", service: "MariaDB", target: databaseTarget(stored, admin),
+		stand: func(ctx context.Context, s *scene) error {
+			cert, err := town.Certificate(old.Host)
+			if err != nil {
+				return err
+			}
+			server := mysql.New(s.Clock, &cert, old.Database, rotator.Database)
+			server.Add(mysql.Account{User: old.Username, Host: "%", Password: old.Password, Require: "ANY",
+				Grants: []mysql.Grant{{Privileges: []string{"SELECT", "INSERT", "UPDATE", "DELETE"}, On: "`billing`.*"}}})
+			server.Add(mysql.Account{User: rotator.Username, Host: "%", Password: rotator.Password, Admin: true})
+			_, err1 := s.AWS.PutByHand(stored, old.String())
+			_, err2 := s.AWS.PutByHand(admin, rotator.String())
+			return errors.Join(err1, err2, s.Host(ctx, "billing.example:3306", server.Serve))
+		},
+		says: func(ctx context.Context, s *scene) (string, error) {
+			now, err := current(s, stored)
+			if err != nil {
+				return "", err
+			}
+			c, err := now.mysql(ctx, s)
+			if err != nil {
+				return "", err
+			}
+			text := fmt.Sprintf("%q is let in with what is stored", now.Username)
+			var refused *driver.MySQLError
+			switch c, err := old.mysql(ctx, s); {
+			case errors.As(err, &refused):
+				text += fmt.Sprintf("; with the old password: %s (%d)", refused.Message, refused.Number)
+			case err != nil:
+				return "", err
+			default:
+				_ = c.Close()
+				text += fmt.Sprintf("; %q is let in with the old password, too", old.Username)
+			}
+			return text, c.Close()
+		}}
+}
+
+// mysql logs in.
+func (l login) mysql(ctx context.Context, s *scene) (sql.Conn, error) {
+	cfg := driver.NewConfig()
+	cfg.Net, cfg.Addr, cfg.User, cfg.Passwd, cfg.DBName = "tcp", net.JoinHostPort(l.Host, strconv.Itoa(l.Port)), l.Username, l.Password, l.Database
+	cfg.TLS, cfg.DialFunc, cfg.Logger = trusted(l.Host), s.Dial, &driver.NopLogger{}
+	to, err := driver.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return to.Connect(ctx)
 }

@@ -32,6 +32,7 @@ func theOthers() []other {
 		stripeWebhook(),
 		typesenseKey(),
 		postgresAccount(),
+		mysqlAccount(),
 	}
 }
 
