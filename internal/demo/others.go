@@ -93,13 +93,16 @@ func (t *teller) register(ctx context.Context, rows, targets string) error {
 }
 
 // order is that of steps in the line of several secrets, whose kinds have some each.
-var order = []string{"", "preflight", "create", "set", "test", "promote", "accepted", "adopted", "disable", "decommission", "refused"}
+var order = []string{"", "preflight", "baseline", "create", "set", "test", "promote", "validate", "accepted", "adopted", "disable", "decommission", "refused"}
 
 // together tells a job that was for several secrets: each step once.
 func (t *teller) together(env string) {
 	place := func(r rotation.Record) int {
-		i := slices.Index(order, r.Step)
-		return cmp.Or(max(i, 0), map[bool]int{true: len(order)}[i < 0])
+		name, _, _ := strings.Cut(r.Step, "/")
+		if i := slices.Index(order, name); i >= 0 {
+			return i
+		}
+		return len(order)
 	}
 	slices.SortStableFunc(t.batch, func(a, b rotation.Record) int {
 		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.Step, b.Step))

@@ -27,7 +27,7 @@ func (t *Town) Host(ctx context.Context, addr string, serve func(net.Listener) e
 	t.hosts[addr] = l.Addr().String()
 	t.mu.Unlock()
 	context.AfterFunc(ctx, func() { _ = l.Close() })
-	go func() { _ = serve(l) }() // until ctx ends
+	go func() { _ = serve(listener{l, t}) }() // until ctx ends
 	return nil
 }
 
@@ -52,7 +52,67 @@ func (t *Town) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	if !ok {
 		return nil, fmt.Errorf("dial %s: no such host", addr)
 	}
-	return new(net.Dialer).DialContext(ctx, network, to)
+	c, err := new(net.Dialer).DialContext(ctx, network, to)
+	if err != nil {
+		return nil, err
+	}
+	return &caller{c, t, t.over(c.LocalAddr())}, nil
+}
+
+// Who hangs up waits until the host has noticed: that a session is over must not depend on how fast a machine is.
+
+type listener struct {
+	net.Listener
+	t *Town
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &called{Conn: c, over: l.t.over(c.RemoteAddr())}, nil
+}
+
+// over is closed once the host is done with who calls from addr.
+func (t *Town) over(addr net.Addr) chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.calls[addr.String()] == nil {
+		t.calls[addr.String()] = make(chan struct{})
+	}
+	return t.calls[addr.String()]
+}
+
+type called struct {
+	net.Conn
+	over chan struct{}
+	once sync.Once
+}
+
+func (c *called) Close() error {
+	defer c.once.Do(func() { close(c.over) })
+	return c.Conn.Close()
+}
+
+type caller struct {
+	net.Conn
+	t    *Town
+	over chan struct{}
+}
+
+func (c *caller) Close() error {
+	err := c.Conn.Close()
+	select {
+	case <-c.over:
+	case <-c.t.ended:
+	}
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if at := c.LocalAddr().String(); c.t.calls[at] == c.over {
+		delete(c.t.calls, at)
+	}
+	return err
 }
 
 // Services leads to hosts over HTTPS.

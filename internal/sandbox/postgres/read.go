@@ -56,6 +56,10 @@ func (x *session) extended(p *pgproto3.Parse) error {
 				x.to.Send(&pgproto3.BindComplete{})
 			}
 		case *pgproto3.Describe:
+			if m.ObjectType != 'P' {
+				refused = unknown // nothing is prepared here
+				break
+			}
 			x.to.Send(describe(rows))
 		case *pgproto3.Execute:
 			x.send(rows)

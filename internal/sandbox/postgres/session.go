@@ -187,7 +187,7 @@ func (s *Server) enter(x *session) error {
 	}
 	s.last++
 	x.pid, x.settings = s.last, s.settings(x.user, x.database)
-	if as := x.settings["role"]; as != "" && s.member(x.user, as) { // else PostgreSQL warns, and goes on
+	if as := x.settings["role"]; as != "" && s.roles[as] != nil && s.member(x.user, as) { // else PostgreSQL warns, and goes on
 		x.acts = as
 	}
 	s.sessions[x.pid] = x
