@@ -47,6 +47,7 @@ type errand struct {
 	at, text    string   // the request: its path, and what it says of which ticket
 	description string   // of the pull request
 	secrets     []string // whose environments are told one by one; several are told together
+	meanwhile   func(context.Context) error
 }
 
 func newTeller(s *scene, w io.Writer, line *terminal.Timeline, tr *trouble) *teller {
@@ -135,6 +136,11 @@ func (t *teller) carry(ctx context.Context) error {
 		}
 		if done {
 			continue
+		}
+		if t.errand.meanwhile != nil {
+			if err := t.errand.meanwhile(ctx); err != nil {
+				return err
+			}
 		}
 		if err := t.rest(ctx); err != nil {
 			return err

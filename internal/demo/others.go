@@ -21,6 +21,8 @@ type other struct {
 	target       string // as the registry writes it for dev: lines of YAML
 	// stand makes the service and what was there before, as people did long ago.
 	stand func(ctx context.Context, s *scene) error
+	// meanwhile is what goes on before each hour passes: what people do, or applications. nil: nothing.
+	meanwhile func(ctx context.Context, s *scene) error
 	// says asks the service itself, by hand: never our records.
 	says func(ctx context.Context, s *scene) (string, error)
 }
@@ -59,6 +61,17 @@ func (t *teller) others(ctx context.Context) error {
 		e.secrets = append(e.secrets, o.secret)
 		rows += fmt.Sprintf("| `%s` | %s | @rastup/platform | 90 days | 2026-10-12 | contractor |\n", o.secret, o.kind)
 		targets += fmt.Sprintf("\n## `%s`\n\n```yaml\ndev:\n  target:\n    %s\n```\n", o.secret, strings.ReplaceAll(strings.TrimSpace(o.target), "\n", "\n    "))
+	}
+	e.meanwhile = func(ctx context.Context) error {
+		for _, o := range all {
+			if o.meanwhile == nil {
+				continue
+			}
+			if err := o.meanwhile(ctx, t.scene); err != nil {
+				return fmt.Errorf("%s: %w", o.kind, err)
+			}
+		}
+		return nil
 	}
 	e.words = fmt.Sprintf("a contractor leaves, who could read %s in dev", report.Count(len(all), "secret"))
 	fmt.Fprintf(t.w, "\nThen a secret of each other kind, in dev alone: %s.\n\n", list(all))

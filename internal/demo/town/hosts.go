@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -16,6 +17,14 @@ import (
 	"time"
 )
 
+// A host is a service of its own. Who hangs up waits until it has noticed: that a session is over must not depend on how
+// fast a machine is.
+type host struct {
+	net.Listener
+	mu       sync.Mutex         // of who calls: one after another
+	accepted chan chan struct{} // of the one call that was just made: closed once the host is done with it
+}
+
 // Host makes a service reachable beside AWS and GitHub, by the name and port that a registry would write, such as
 // api.stripe.com:443. serve is given a listener on loopback, until ctx ends.
 func (t *Town) Host(ctx context.Context, addr string, serve func(net.Listener) error) error {
@@ -23,12 +32,49 @@ func (t *Town) Host(ctx context.Context, addr string, serve func(net.Listener) e
 	if err != nil {
 		return err
 	}
+	h := &host{Listener: l, accepted: make(chan chan struct{}, 1)}
 	t.mu.Lock()
-	t.hosts[addr] = l.Addr().String()
+	t.hosts[addr] = h
 	t.mu.Unlock()
 	context.AfterFunc(ctx, func() { _ = l.Close() })
-	go func() { _ = serve(listener{l, t}) }() // until ctx ends
+	go func() { _ = serve(h) }() // until ctx ends
 	return nil
+}
+
+// Accept is the host's side of a call.
+func (h *host) Accept() (net.Conn, error) {
+	c, err := h.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	over := make(chan struct{})
+	h.accepted <- over
+	return &called{Conn: c, over: over}, nil
+}
+
+type called struct {
+	net.Conn
+	over chan struct{}
+	once sync.Once
+}
+
+func (c *called) Close() error {
+	defer c.once.Do(func() { close(c.over) })
+	return c.Conn.Close()
+}
+
+type caller struct {
+	net.Conn
+	over, ended <-chan struct{}
+}
+
+func (c *caller) Close() error {
+	err := c.Conn.Close()
+	select {
+	case <-c.over:
+	case <-c.ended:
+	}
+	return err
 }
 
 // HostHTTPS is Host for a service over HTTPS, with a certificate of the town's authority.
@@ -47,72 +93,23 @@ func (t *Town) HostHTTPS(ctx context.Context, name string, port int, h http.Hand
 // Dial finds hosts by their names. There are no others: nothing of the town reaches beyond loopback.
 func (t *Town) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	t.mu.Lock()
-	to, ok := t.hosts[addr]
+	h := t.hosts[addr]
 	t.mu.Unlock()
-	if !ok {
+	if h == nil {
 		return nil, fmt.Errorf("dial %s: no such host", addr)
 	}
-	c, err := new(net.Dialer).DialContext(ctx, network, to)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, err := new(net.Dialer).DialContext(ctx, network, h.Addr().String())
 	if err != nil {
 		return nil, err
 	}
-	return &caller{c, t, t.over(c.LocalAddr())}, nil
-}
-
-// Who hangs up waits until the host has noticed: that a session is over must not depend on how fast a machine is.
-
-type listener struct {
-	net.Listener
-	t *Town
-}
-
-func (l listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &called{Conn: c, over: l.t.over(c.RemoteAddr())}, nil
-}
-
-// over is closed once the host is done with who calls from addr.
-func (t *Town) over(addr net.Addr) chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.calls[addr.String()] == nil {
-		t.calls[addr.String()] = make(chan struct{})
-	}
-	return t.calls[addr.String()]
-}
-
-type called struct {
-	net.Conn
-	over chan struct{}
-	once sync.Once
-}
-
-func (c *called) Close() error {
-	defer c.once.Do(func() { close(c.over) })
-	return c.Conn.Close()
-}
-
-type caller struct {
-	net.Conn
-	t    *Town
-	over chan struct{}
-}
-
-func (c *caller) Close() error {
-	err := c.Conn.Close()
 	select {
-	case <-c.over:
-	case <-c.t.ended:
+	case over := <-h.accepted:
+		return &caller{c, over, t.ended}, nil
+	case <-t.ended:
+		return nil, errors.Join(errors.New("the town has ended"), c.Close())
 	}
-	c.t.mu.Lock()
-	defer c.t.mu.Unlock()
-	if at := c.LocalAddr().String(); c.t.calls[at] == c.over {
-		delete(c.t.calls, at)
-	}
-	return err
 }
 
 // Services leads to hosts over HTTPS.

@@ -75,11 +75,10 @@ type Town struct {
 	mu     sync.Mutex
 	failed error
 	steps  int
-	alive  map[string]string        // checkouts by job
-	trees  map[string]string        // ... by commit
-	calls  map[string]chan struct{} // to hosts, by the caller's address: see over
+	alive  map[string]string // checkouts by job
+	trees  map[string]string // ... by commit
 	ended  <-chan struct{}
-	hosts  map[string]string // addresses on loopback, by the name and port that the company knows
+	hosts  map[string]*host // by the name and port that the company knows
 }
 
 // New builds a town: services on loopback, the repository's first commit, people, protected environments.
@@ -88,7 +87,7 @@ func New(ctx context.Context, o Options) (*Town, error) {
 		o.Clock = sandbox.NewClock(o.Start)
 	}
 	o.Clock.Move(-97 * 24 * time.Hour)
-	t := &Town{o: o, Clock: o.Clock, alive: map[string]string{}, trees: map[string]string{}, hosts: map[string]string{}, calls: map[string]chan struct{}{}, ended: ctx.Done()}
+	t := &Town{o: o, Clock: o.Clock, alive: map[string]string{}, trees: map[string]string{}, hosts: map[string]*host{}, ended: ctx.Done()}
 	t.AWS = sandbox.New(t.Clock)
 	t.AWS.STS.Outlast()
 	var err error
