@@ -15,9 +15,10 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Some days of a company, in a sandbox on this machine",
 		Long: `Demo lets a company rotate a secret on GitHub, with this very program and the workflows you would copy: request,
-plan, review, merge, approvals, three environments, 48 hours, decommission. A sandbox speaks the protocols of AWS and
-GitHub over loopback and plays GitHub's scheduler; its clock is moved. With --fail something goes wrong in the
-services, and you see what the program does about it, and what people do next.
+plan, review, merge, approvals, three environments, 48 hours, decommission. Then, in one environment, a secret of each
+other kind. A sandbox speaks the protocols of AWS, GitHub and all these services over loopback and plays GitHub's
+scheduler; its clock is moved. With --fail something goes wrong in the services of the first secret, and you see what
+the program does about it, and what people do next.
 Steps: ` + strings.Join(demo.Steps(), ", ") + ".",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -45,6 +45,8 @@ type Process struct {
 	Cloud     cloud.Options     // of tests and the demo; the zero value is the standard configuration
 	Transport http.RoundTripper // of calls to GitHub; nil: Go's own
 	Checks    *http.Client      // of http checks; nil: a plain one
+	Services  http.RoundTripper // see app.World
+	Dial      app.Dial          // likewise
 }
 
 const (
@@ -83,7 +85,7 @@ func newJob(p Process) (*job, error) {
 		Root: p.Root, Config: p.Getenv("REKEY_CONFIG"), Evidence: p.Getenv("REKEY_EVIDENCE"), Actor: p.Getenv("REKEY_ACTOR"),
 		Commit: commit(p.Root, p.Getenv("GITHUB_SHA")), Program: "action " + p.Getenv("GITHUB_ACTION_REF"),
 		Self:  rotation.Runner{ID: j.runURL() + "/attempts/" + p.Getenv("GITHUB_RUN_ATTEMPT"), Nonce: p.Nonce},
-		Clock: p.Clock, Lookup: p.Lookup, Cloud: p.Cloud, HTTP: p.Checks, Warn: j.warn,
+		Clock: p.Clock, Lookup: p.Lookup, Cloud: p.Cloud, HTTP: p.Checks, Services: p.Services, Dial: p.Dial, Warn: j.warn,
 		Reads: j.input("command") == "due" || j.input("command") == "dates", Preview: j.input("command") == "plan",
 		Progress: muted(j.gha, terminal.Progress(p.Out, terminal.Style{Several: true})),
 	}

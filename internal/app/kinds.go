@@ -113,7 +113,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 		return nil, err
 	}
 	deps := kind.On(session, a.redact.Add)
-	deps.Now = a.Clock.Now
+	deps.Now, deps.Transport, deps.Dial = a.Clock.Now, a.Services, a.Dial
 	deps.Programs = program.Place{Checkout: a.Root, Lookup: a.Lookup, Seen: a.redact.Add, Clean: a.redact.String, Now: a.Clock.Now}
 	all := map[string]rotation.Handler{}
 	for _, k := range Kinds() {

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -51,6 +52,8 @@ type World struct {
 	Clock    apply.Clock                           //
 	Cloud    cloud.Options                         // endpoint, credentials, transport; region and role come from the configuration
 	HTTP     *http.Client                          // of http checks; nil: a plain one
+	Services http.RoundTripper                     // leads to services that aren't AWS's; nil: Go's own
+	Dial     Dial                                  // leads to databases; nil: Go's own
 	Patience time.Duration                         // see apply.Runner
 	Shards   int                                   // processes that share the account's writes with this one, itself among them; 0: it is alone
 	Reads    bool                                  // the evidence is only read, with the role for that where there is one
@@ -58,6 +61,9 @@ type World struct {
 	Progress func(*rotation.Plan, rotation.Record) // see apply.Runner; nil: none
 	Warn     func(string)                          // what went wrong beside the rotation itself; nil: nowhere
 }
+
+// Dial makes a connection, as net.Dialer.DialContext does.
+type Dial = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // An App is a world at work.
 type App struct {

@@ -325,9 +325,11 @@ func (w *work) release(ctx context.Context, err error) error {
 	if w.lease.remaining() <= 0 || errors.Is(err, evidence.ErrTaken) || len(w.pending) > 0 {
 		return err
 	}
-	rec := rotation.Record{Outcome: rotation.Released, Text: w.waits}
+	rec := rotation.Record{Outcome: rotation.Released}
 	if err != nil {
 		rec.Text = err.Error()
+	} else if w.waits != "" {
+		rec.Text = rotation.WaitsFor + w.waits
 	}
 	if err == nil && !w.lease.quietAt().After(w.Clock.Now()) && left(&w.plan, w.records) {
 		w.lease.drop()

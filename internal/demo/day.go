@@ -25,21 +25,41 @@ type teller struct {
 	line    *terminal.Timeline
 	trouble *trouble
 
+	errand       errand
 	ticket, pull int
+	tickets      map[int]bool   // of all errands
 	issues       map[int]string // as they were when last looked at: number to state
 	latest       rotation.Record
 	failed       error  // to leave something behind
 	approved     string // who let the job go on that runs
 	files        []page.File
 	timeline     []page.Event
-	runs         map[int64]bool // those that rotated something
+	runs         map[int64]bool               // those that rotated something
+	shown        []int                        // pull requests that have pages
+	batch        []rotation.Record            // of the job that runs, where it is for several secrets
+	told         map[string][]rotation.Record // all of the errand, by secret
+}
+
+// An errand is what somebody asks for, from a ticket to its end.
+type errand struct {
+	title, why  string   // of the ticket
+	words       string   // of it, in the timeline
+	at, text    string   // the request: its path, and what it says of which ticket
+	description string   // of the pull request
+	secrets     []string // whose environments are told one by one; several are told together
+	meanwhile   func(context.Context) error
 }
 
 func newTeller(s *scene, w io.Writer, line *terminal.Timeline, tr *trouble) *teller {
-	t := &teller{scene: s, w: w, line: line, trouble: tr, issues: map[int]string{}, runs: map[int64]bool{}}
+	t := &teller{scene: s, w: w, line: line, trouble: tr, tickets: map[int]bool{}, issues: map[int]string{}}
 	s.record = t.recorded
 	s.ended = t.jobEnded
 	return t
+}
+
+// begin leaves what was before to its page.
+func (t *teller) begin(e errand) {
+	t.errand, t.files, t.timeline, t.runs, t.batch, t.told = e, nil, nil, map[int64]bool{}, nil, map[string][]rotation.Record{}
 }
 
 const request = `# The quarterly rotation, a week overdue. prod has its maintenance window at ten.
@@ -49,8 +69,12 @@ reason: scheduled
 window: {prod: 2026-11-23T10:00Z/PT6H}
 `
 
-func (t *teller) tell(ctx context.Context) error {
-	fmt.Fprintf(t.w, "Some days of a company, in a sandbox on this machine. Clock: %s.\n\n", start.Format("Mon 2 Jan 2006 15:04 UTC"))
+var scheduled = errand{title: "Rotate " + secretName, why: "Its password is 97 days old; the registry says 90.", words: secretName + " is 97 days old, interval 90 d",
+	at: requestAt, text: request, description: "Its password is 97 days old; the registry says 90.\n", secrets: []string{secretName}}
+
+// tell is an errand from its ticket to the end.
+func (t *teller) tell(ctx context.Context, e errand) error {
+	t.begin(e)
 	if err := t.ask(ctx); err != nil {
 		return err
 	}
@@ -62,19 +86,20 @@ func (t *teller) tell(ctx context.Context) error {
 
 // ask is the request: a ticket, and a pull request that names it.
 func (t *teller) ask(ctx context.Context) (err error) {
-	t.ticket = t.GitHub.OpenIssue("li-pay", "Rotate app/database", "Its password is 97 days old; the registry says 90.")
-	t.issues[t.ticket] = "open"
-	t.line.Event(t.now(), "ticket", fmt.Sprintf("@li-pay opens #%d: %s is 97 days old, interval 90 d", t.ticket, secretName))
+	e := t.errand
+	t.ticket = t.GitHub.OpenIssue("li-pay", e.title, e.why)
+	t.issues[t.ticket], t.tickets[t.ticket] = "open", true
+	t.line.Event(t.now(), "ticket", fmt.Sprintf("@li-pay opens #%d: %s", t.ticket, e.words))
 	t.Clock.Move(2 * time.Minute)
-	text := fmt.Sprintf(request, t.ticket)
+	text := fmt.Sprintf(e.text, t.ticket)
 	at := t.now()
-	t.files = []page.File{{Path: requestAt, Text: text}}
-	t.event(page.Event{What: page.Committed, By: "li-pay", Title: "Rotate app/database"})
-	t.pull, err = t.OpenPull(ctx, "li-pay", "Rotate app/database", description, map[string]string{requestAt: text}, false)
+	t.files = []page.File{{Path: e.at, Text: text}}
+	t.event(page.Event{What: page.Committed, By: "li-pay", Title: e.title})
+	t.pull, err = t.OpenPull(ctx, "li-pay", e.title, e.description, map[string]string{e.at: text}, false)
 	if err != nil {
 		return err
 	}
-	t.line.Event(at, "request", fmt.Sprintf("@li-pay opens pull request #%d with %s", t.pull, requestAt))
+	t.line.Event(at, "request", fmt.Sprintf("@li-pay opens pull request #%d with %s", t.pull, e.at))
 	for _, c := range t.GitHub.Comments(t.pull) { // its place is taken by the status later
 		t.line.Event(c.CreatedAt, "plan", fmt.Sprintf("%s (comment on #%d)", headline(c.Body), t.pull))
 		if err := t.leave(fmt.Sprintf("pull-request-%d-plan.md", t.pull), []byte(c.Body), 0o644); err != nil {
@@ -84,8 +109,6 @@ func (t *teller) ask(ctx context.Context) (err error) {
 	return nil
 }
 
-const description = "Its password is 97 days old; the registry says 90.\n"
-
 func (t *teller) review(ctx context.Context) error {
 	t.Clock.Move(9 * time.Minute)
 	t.GitHub.Review(t.pull, "ana-sec", "APPROVED")
@@ -94,12 +117,13 @@ func (t *teller) review(ctx context.Context) error {
 	t.Clock.Move(time.Minute)
 	t.trouble.happen(t.scene, rotation.Record{})
 	t.event(page.Event{What: page.Merge, By: "ana-sec"})
-	return t.Merge(ctx, t.pull, "ana-sec", requestAt)
+	return t.Merge(ctx, t.pull, "ana-sec", t.errand.at)
 }
 
 // carry is what follows: people answer, mend what went wrong, and otherwise the hours pass, until the ticket is closed.
 func (t *teller) carry(ctx context.Context) error {
-	for range 5 * 24 {
+	began := t.now()
+	for t.now().Before(began.Add(patience)) {
 		if err := t.answer(ctx); err != nil {
 			return err
 		}
@@ -113,6 +137,11 @@ func (t *teller) carry(ctx context.Context) error {
 		if done {
 			continue
 		}
+		if t.errand.meanwhile != nil {
+			if err := t.errand.meanwhile(ctx); err != nil {
+				return err
+			}
+		}
 		if err := t.rest(ctx); err != nil {
 			return err
 		}
@@ -120,8 +149,11 @@ func (t *teller) carry(ctx context.Context) error {
 			return err
 		}
 	}
-	return fmt.Errorf("after five days ticket #%d isn't closed", t.ticket)
+	return fmt.Errorf("ticket #%d isn't closed: %s", t.ticket, t.now().Format("Mon 2 Jan 2006"))
 }
+
+// patience is longer than any errand takes.
+const patience = 20 * 24 * time.Hour
 
 // answers are who lets an environment's job go on, how soon, and with which words.
 var answers = map[string]struct {
@@ -160,7 +192,7 @@ func (t *teller) help(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	all, err := t.standings(ctx)
-	d := all[t.trouble.env]
+	d := all[rotation.Chain{Environment: t.trouble.env, Secret: secretName}]
 	if err != nil || !slices.Contains([]plan.State{plan.Refused, plan.Stuck, plan.RolledBack, plan.Waiting}, d.State) {
 		return false, err
 	}
@@ -215,6 +247,11 @@ func (t *teller) rest(ctx context.Context) error {
 // recorded is called once a record is in the journal.
 func (t *teller) recorded(r rotation.Record) {
 	t.latest = r
+	t.told[r.Secret] = append(t.told[r.Secret], r)
+	if len(t.errand.secrets) > 1 {
+		t.batch = append(t.batch, r)
+		return
+	}
 	t.line.Record(&rotation.Plan{Chain: r.Chain}, r)
 	t.trouble.happen(t.scene, r)
 }
@@ -230,6 +267,10 @@ func (t *teller) jobEnded(s workflow.Step, text string, err error) {
 			note = "approved by @" + t.approved
 		}
 		env := s.With["environment"]
+		if len(t.errand.secrets) > 1 {
+			t.together(env)
+			return
+		}
 		t.line.Finish(rotation.Chain{Environment: env, Secret: secretName}, note)
 	case "due":
 		t.look()
@@ -281,7 +322,7 @@ func (t *teller) lastWord(issue int) string {
 
 // incidents are the issues that nobody opened.
 func (t *teller) incidents() []github.Issue {
-	return slices.DeleteFunc(t.GitHub.Issues(), func(i github.Issue) bool { return i.Number == t.ticket })
+	return slices.DeleteFunc(t.GitHub.Issues(), func(i github.Issue) bool { return t.tickets[i.Number] })
 }
 
 func (t *teller) event(e page.Event) {

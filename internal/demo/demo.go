@@ -56,20 +56,32 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 	}
 	w = io.MultiWriter(w, plain{transcript})
 	t := newTeller(s, w, terminal.NewTimeline(w, o.Style), trouble)
-	err = t.tell(ctx)
+	fmt.Fprintf(w, "Some days of a company, in a sandbox on this machine. Clock: %s.\n\n", start.Format("Mon 2 Jan 2006 15:04 UTC"))
+	err = t.tell(ctx, scheduled)
+	if err == nil {
+		err = t.realities()
+	}
+	if err == nil && o.Fail == "" { // who looks at a trouble has seen the rest
+		err = t.others(ctx)
+	}
 	if err == nil {
 		err = t.epilogue(ctx)
 	}
 	return errors.Join(err, t.line.Err(), os.RemoveAll(s.work))
 }
 
-// epilogue says what the services say, leaves everything behind, and verifies the evidence offline, as an auditor would.
-func (t *teller) epilogue(ctx context.Context) error {
+// realities is what the services say of the first errand, and its page.
+func (t *teller) realities() error {
 	fmt.Fprintln(t.w)
 	for _, env := range t.Scenario.Environments {
 		fmt.Fprintf(t.w, "%-6s %s\n", env, t.reality(env))
 	}
-	if err := errors.Join(t.export(), t.pages(), t.failed); err != nil {
+	return t.pages()
+}
+
+// epilogue leaves everything behind, and verifies the evidence offline, as an auditor would.
+func (t *teller) epilogue(ctx context.Context) error {
+	if err := errors.Join(t.export(), t.failed); err != nil {
 		return err
 	}
 	r, err := app.VerifyFolder(ctx, filepath.Join(t.out, "evidence"), nil)
@@ -81,7 +93,11 @@ func (t *teller) epilogue(ctx context.Context) error {
 		records += c.Records
 	}
 	dir := filepath.ToSlash(t.out)
-	fmt.Fprintf(t.w, "\nPage      %s/pull-request-%d.html    open it in a browser; the same as text is beside it, .md\n", dir, t.pull)
+	fmt.Fprintln(t.w)
+	for i, number := range t.shown {
+		note := []string{"    open it in a browser; the same as text is beside it, .md", ""}[min(i, 1)]
+		fmt.Fprintf(t.w, "Page      %s/pull-request-%d.html%s\n", dir, number, note)
+	}
 	for _, i := range t.incidents() {
 		fmt.Fprintf(t.w, "Incident  %s/issue-%d.md\n", dir, i.Number)
 	}

@@ -2,17 +2,24 @@ package demo_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/demo"
+	"github.com/rastup/rekey/internal/problem"
+	"github.com/rastup/rekey/internal/registry"
 	"github.com/rastup/rekey/internal/report/terminal"
+	"github.com/rastup/rekey/internal/rotation"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -45,6 +52,10 @@ func TestTheStoryOfEachTrouble(t *testing.T) {
 			if pages[fail] {
 				golden(t, name+".md", string(read(t, out, "pull-request-2.md")))
 			}
+			if fail == "" {
+				golden(t, "others.md", string(read(t, out, "pull-request-4.md")))
+				everyKind(t, out, b.String())
+			}
 			if fail != "" {
 				golden(t, name+".issue.md", string(read(t, out, "issue-3.md")))
 			}
@@ -55,6 +66,46 @@ func TestTheStoryOfEachTrouble(t *testing.T) {
 				t.Error("checkouts are left behind")
 			}
 		})
+	}
+}
+
+// everyKind: each kind that there is has a secret in the registry that was rotated to its end, and is told of.
+func everyKind(t *testing.T, out, told string) {
+	t.Helper()
+	at := "ops/config/registry.md"
+	found := &problem.List{}
+	entries := registry.Parse([]registry.File{{Path: at, Bytes: read(t, out, "repository/"+at)}}, app.Shapes(), found).Entries
+	if found.Len() > 0 {
+		t.Fatal(found)
+	}
+	for _, k := range app.Kinds() {
+		i := slices.IndexFunc(entries, func(e registry.Entry) bool { return e.Kind == k.Name })
+		if i < 0 {
+			t.Errorf("the demo shows no secret of kind %s: give it a function, and a line in theOthers", k.Name)
+			continue
+		}
+		name := entries[i].Secret
+		last := rotation.Record{Outcome: "no record"}
+		var steps []rotation.Step
+		for n := 1; ; n++ {
+			b, err := os.ReadFile(filepath.Join(out, "evidence", "journal", "dev", rotation.PathName(name), fmt.Sprintf("%06d.json", n)))
+			if err != nil {
+				break
+			}
+			last = rotation.Record{}
+			if err := json.Unmarshal(b, &last); err != nil {
+				t.Fatal(err)
+			}
+			if last.Claim != nil {
+				steps = last.Claim.Plan.Steps
+			}
+		}
+		if len(steps) == 0 || last.Step != steps[len(steps)-1].Key || last.Outcome != rotation.Done {
+			t.Errorf("%s of kind %s isn't rotated to its end: %s of %q", name, k.Name, last.Outcome, last.Step)
+		}
+		if !strings.Contains(told, name) {
+			t.Errorf("%s of kind %s isn't told of", name, k.Name)
+		}
 	}
 }
 

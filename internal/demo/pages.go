@@ -17,6 +17,7 @@ import (
 // pages leaves the pull request behind, and the incidents.
 func (t *teller) pages() error {
 	p := t.page()
+	t.shown = append(t.shown, t.pull)
 	if err := t.leave(fmt.Sprintf("pull-request-%d.md", t.pull), page.Markdown(p), 0o644); err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func (t *teller) page() page.Page {
 	}
 	for _, name := range []string{"rotation-plan.yml", "rotate.yml"} {
 		for _, r := range t.GitHub.Runs(name) {
-			if name == "rotate.yml" && !t.runs[r.ID] {
+			if name == "rotate.yml" && !t.runs[r.ID] || r.CreatedAt.Before(p.At) {
 				continue
 			}
 			p.Timeline = append(p.Timeline, ran(r))

@@ -101,8 +101,8 @@ func (s *scene) look() {
 
 func (s *scene) now() time.Time { return s.Clock.Now() }
 
-// standings are what `rekey status` tells a person, by environment.
-func (s *scene) standings(ctx context.Context) (map[string]plan.Decision, error) {
+// standings are what `rekey status` tells a person, by secret and environment.
+func (s *scene) standings(ctx context.Context) (map[rotation.Chain]plan.Decision, error) {
 	a, err := s.Hand("li-pay")
 	if err != nil {
 		return nil, err
@@ -112,10 +112,10 @@ func (s *scene) standings(ctx context.Context) (map[string]plan.Decision, error)
 		return nil, err
 	}
 	results, err := a.Look(ctx, tasks, false)
-	all := map[string]plan.Decision{}
+	all := map[rotation.Chain]plan.Decision{}
 	for _, r := range results {
 		err = errors.Join(err, r.Err)
-		all[r.Status.Plan.Environment] = r.Status.Decision
+		all[r.Status.Plan.Chain] = r.Status.Decision
 	}
 	return all, err
 }

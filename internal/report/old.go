@@ -56,7 +56,7 @@ func old(s Standing, e Environment, c times) string {
 		return "kept until a person decides"
 	case d.Approval == rotation.ApprovesDecommission:
 		return "kept until " + d.Step.Key + " is approved"
-	case d.State == plan.Stuck || d.State == plan.Waiting:
+	case d.State == plan.Stuck || d.State == plan.Waiting || s.waits != "":
 		return "kept until " + d.Step.Key + " is done"
 	}
 	if d.State == plan.Open && last.After == d.Step.Key && last.Delay > 0 {

@@ -39,6 +39,7 @@ type Standing struct {
 	Approval  string              // where approval stands: "not required", "asked in rekey-prod"; "" given
 	last      time.Time
 	waitsFor  string // the environment before
+	waits     string // what the last run left to a later one to wait for
 }
 
 // A Failure is a step that definitely failed, or another reason why a rotation was given up (no Step).
@@ -62,8 +63,10 @@ func stand(e Environment, v View) Standing {
 		s.last, s.Began, s.Seq, s.Runner = last.At, e.Records[0].Seq, last.Seq, last.Runner.ID
 		s.Validated = plan.Validated(&e.Plan, e.Records, now)
 		s.Begun = plan.MayHaveBegun(&e.Plan, e.Records)
-		if last.Outcome == rotation.Released && !d.State.Over() {
-			s.Stopped = cmp.Or(last.Text, "stopped early")
+		if what, waits := strings.CutPrefix(last.Text, rotation.WaitsFor); last.Outcome == rotation.Released && !d.State.Over() {
+			if s.Stopped = cmp.Or(last.Text, "stopped early"); waits {
+				s.Stopped, s.waits = "", what
+			}
 		}
 	}
 	s.Steps, s.Undo = steps(&e.Plan, e.Records, d, now)
@@ -75,9 +78,7 @@ func stand(e Environment, v View) Standing {
 		}
 	}
 	if s.Begun && d.Approval == "" && (d.State == plan.Open || d.State == plan.Waiting) {
-		if s.Ask = d.Step.Asks(); s.Ask != nil {
-			s.Stopped = "" // the run left it to them
-		}
+		s.Ask = d.Step.Asks()
 	}
 	s.Short = short(s)
 	s.Old = old(s, e, v.times)
@@ -204,6 +205,8 @@ func short(s Standing) string {
 		return "waits for approval"
 	case s.Validated && d.State == plan.Waiting:
 		return "validated, " + d.Step.Key + " waits"
+	case s.Validated && s.waits != "":
+		return "validated, " + d.Step.Key + " waits"
 	case s.Validated:
 		return "validated, " + d.Step.Key + " is due"
 	case d.State == plan.Deferred:
@@ -259,6 +262,8 @@ func next(s Standing, gate string, c times) string {
 		return fmt.Sprintf("%s waits: %s", s.Name, d.Why)
 	case s.Records == 0:
 		return s.Name + " can start now"
+	case s.waits != "":
+		return fmt.Sprintf("%s waits at %s for %s; every run looks again", s.Name, d.Step.Key, s.waits)
 	case s.Stopped != "":
 		return fmt.Sprintf("%s: the last run stopped (%s); the next run looks again and goes on with %s", s.Name, s.Stopped, d.Step.Key)
 	case d.Step.Phase == rotation.Rollback:

@@ -24,6 +24,9 @@ const (
 	Waiting  Outcome = "waiting"        // progress only, never appended
 )
 
+// WaitsFor begins the text of a Released record whose runner left because it had to wait; any other was stopped.
+const WaitsFor = "waits for "
+
 // A Record is one line of evidence and one event of progress: the same stream, all kept but Waiting.
 // Its stored bytes are its JSON; the next record holds their SHA-256.
 type Record struct {

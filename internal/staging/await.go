@@ -35,13 +35,13 @@ func (l *Labels) Await(ctx context.Context, past rotation.Past) (rotation.Result
 		return rotation.Result{}, rotation.Failf("store it with --version-stages AWSPENDING: without that, and in the console, a new value is live at once, and unproven",
 			"AWSCURRENT of %q was on %s at preflight and is on %s now", called(k.arn), version(k.old), version(at))
 	}
-	wait := fmt.Sprintf("a person to store the new value of %q as version %s, AWSPENDING", called(k.arn), k.token)
+	wait := fmt.Sprintf("a person to store the new value of %q", called(k.arn))
 	switch at := s.at[Pending]; at {
 	case k.token:
 		return rotation.Result{Facts: map[string]string{factNew: k.token}, Text: "stored by a person as " + version(k.token) + ", AWSPENDING"}, nil
 	case "":
 	default: // whatever it is, it wasn't stored for this rotation; storing the right one takes the label from it
-		wait += fmt.Sprintf("; it is on version %s, which isn't that", at)
+		wait += fmt.Sprintf(" as version %s; AWSPENDING is on version %s, which isn't that", k.token, at)
 	}
 	return rotation.Result{Wait: wait, Again: rotation.Later}, nil
 }

@@ -93,7 +93,7 @@ func (t *Town) rekey(ctx context.Context, s workflow.Step) (map[string]string, e
 	}
 	var out bytes.Buffer
 	p := actions.Process{Getenv: func(k string) string { return env[k] }, Lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
-		Clock: t.Clock, Root: root, Nonce: nonce, Out: &out, Cloud: cloud.Options{Endpoint: t.cloudURL}, Checks: t.checks()}
+		Clock: t.Clock, Root: root, Nonce: nonce, Out: &out, Cloud: cloud.Options{Endpoint: t.cloudURL}, Checks: t.checks(), Services: t.Services(), Dial: t.Dial}
 	p.Cloud.Transport, p.Transport = t.reach, t.reach
 	if t.o.Transport != nil {
 		p.Cloud.Transport, p.Transport = t.o.Transport(s, t.reach)

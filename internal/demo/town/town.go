@@ -77,6 +77,8 @@ type Town struct {
 	steps  int
 	alive  map[string]string // checkouts by job
 	trees  map[string]string // ... by commit
+	ended  <-chan struct{}
+	hosts  map[string]*host // by the name and port that the company knows
 }
 
 // New builds a town: services on loopback, the repository's first commit, people, protected environments.
@@ -85,7 +87,7 @@ func New(ctx context.Context, o Options) (*Town, error) {
 		o.Clock = sandbox.NewClock(o.Start)
 	}
 	o.Clock.Move(-97 * 24 * time.Hour)
-	t := &Town{o: o, Clock: o.Clock, alive: map[string]string{}, trees: map[string]string{}}
+	t := &Town{o: o, Clock: o.Clock, alive: map[string]string{}, trees: map[string]string{}, hosts: map[string]*host{}, ended: ctx.Done()}
 	t.AWS = sandbox.New(t.Clock)
 	t.AWS.STS.Outlast()
 	var err error
@@ -219,6 +221,7 @@ func (t *Town) Hand(login string) (*app.App, error) {
 	t.mu.Unlock()
 	a := app.New(app.World{Root: root, Config: config.DefaultPath, Actor: login, Program: "by hand", Clock: t.Clock,
 		Self: rotation.Runner{ID: "the machine of " + login, Nonce: nonce}, Lookup: func(string) (string, bool) { return "", false },
+		Services: t.Services(), Dial: t.Dial,
 		Cloud: cloud.Options{Endpoint: t.cloudURL, Transport: t.reach, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")}})
 	if found := a.Load(); found.Len() > 0 {
 		return nil, fmt.Errorf("the town's own files: %s", found)

@@ -58,6 +58,9 @@ func Cases() []Case {
 	}
 	cases = append(cases, play("person", hour, func(ps []*Player) { ps[0].asks("create") }),
 		play("person-after", 3*24*hour, func(ps []*Player) { ps[0].asks("refused") }),
+		play("waits", 3*24*hour, func(ps []*Player) {
+			ps[0].Answers["decommission"] = Answer{Waits: "the old key to have been unused for 24 h: reports used it at 06:12"}
+		}),
 		gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
 		removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
 	return cases
@@ -132,7 +135,7 @@ func (p *Player) asks(key string) {
 				Run: "aws secretsmanager put-secret-value --secret-id " + p.Plan.Secret + " --client-request-token {token}"}
 		}
 	}
-	p.Answers[key] = Answer{}
+	p.Answers[key] = Answer{Waits: "a person"}
 }
 
 func over(p *Player, now time.Time) bool {

@@ -20,6 +20,7 @@ type Answer struct {
 	Facts      map[string]string
 	Files      []rotation.FileRef
 	Took       time.Duration
+	Waits      string // for what, longer than a run does
 }
 
 // A Player runs one environment.
@@ -158,8 +159,8 @@ func (p *Player) Play(until time.Time) *Player {
 			p.begin()
 			working = true
 		}
-		if d.Step.Ask != nil && p.Answers[d.Step.Key].Text == "" {
-			p.Append(rotation.Record{Outcome: rotation.Released, Text: "a person"})
+		if what := p.Answers[d.Step.Key].Waits; what != "" {
+			p.Append(rotation.Record{Outcome: rotation.Released, Text: rotation.WaitsFor + what})
 			break
 		}
 		p.step(d.Step)

@@ -48,6 +48,17 @@ func (t *Timeline) Pass(at time.Time, text string) {
 	t.write("       " + t.style.paint(dim, "… "+report.Line(text)+": "+t.day+" …") + "\n")
 }
 
+// Note prints what has no time of its own: "  old     keys deleted: 2". wide is the columns of what.
+func (t *Timeline) Note(what string, wide int, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lead, s := "  "+t.style.paint(bold, pad(report.Line(what), wide)), t.style
+	for _, l := range wrap(text, min(s.room(), 100)-wide-4) {
+		t.write(lead + "  " + l + "\n")
+		lead = strings.Repeat(" ", wide+2)
+	}
+}
+
 // Record keeps a record for its environment's line; it is what an apply.Runner's Progress wants.
 func (t *Timeline) Record(p *rotation.Plan, r rotation.Record) {
 	if r.Outcome == rotation.Waiting {
@@ -89,7 +100,9 @@ func walk(run []rotation.Record) (text, end string, c color) {
 			name, check = "rollback asked", ""
 		case rotation.Done, rotation.Failed:
 		case rotation.Released:
-			name, check = "stopped", ""
+			if name, check = "stopped", ""; strings.HasPrefix(r.Text, rotation.WaitsFor) {
+				name = "waits"
+			}
 		default:
 			continue
 		}
@@ -106,6 +119,10 @@ func walk(run []rotation.Record) (text, end string, c color) {
 			back = back || strings.HasPrefix(name, "restore") || name == "discard"
 			failed = false
 		case rotation.Released:
+			if what, ok := strings.CutPrefix(r.Text, rotation.WaitsFor); ok {
+				b.WriteString(" for " + what)
+				break
+			}
 			failed = true
 			b.WriteString(": " + r.Text)
 		}

@@ -68,7 +68,8 @@ const (
 		$B/initdb -D "$1/data" -U admin --auth=scram-sha-256 --pwfile="$1/password" -N -E UTF8 --locale=C >>"$1/log" 2>&1 || exit 1
 		$B/postgres -D "$1/data" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$1" -c fsync=off -c max_connections=300 \
 			-c ssl=on -c ssl_cert_file="$1/cert.pem" -c ssl_key_file="$1/key.pem" -c log_statement=all -c log_connections=on >>"$1/log" 2>&1 &`
-	mariadbScript = `mariadb-install-db --no-defaults --datadir="$1/data" --skip-test-db --auth-root-authentication-method=normal >>"$1/log" 2>&1 || exit 1
+	mariadbScript = `export TMPDIR="$1" # several that are made at once would take each other's temporary tables away
+		mariadb-install-db --no-defaults --datadir="$1/data" --skip-test-db --auth-root-authentication-method=normal >>"$1/log" 2>&1 || exit 1
 		mariadbd --no-defaults --datadir="$1/data" --bind-address=127.0.0.1 --port="$2" --socket="$1/socket" --skip-name-resolve --max-connections=300 \
 			--innodb-flush-log-at-trx-commit=0 --general-log-file="$1/general" \
 			--init-file="$1/init.sql" --ssl-cert="$1/cert.pem" --ssl-key="$1/key.pem" >>"$1/log" 2>&1 &`
