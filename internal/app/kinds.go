@@ -13,6 +13,7 @@ import (
 	"github.com/rastup/rekey/internal/kind/kms"
 	"github.com/rastup/rekey/internal/kind/mysql"
 	"github.com/rastup/rekey/internal/kind/postgres"
+	"github.com/rastup/rekey/internal/kind/rdsmaster"
 	"github.com/rastup/rekey/internal/kind/secretsmanager"
 	"github.com/rastup/rekey/internal/kind/stripewebhook"
 	"github.com/rastup/rekey/internal/kind/typesense"
@@ -32,6 +33,7 @@ func Kinds() []kind.Kind {
 		typesense.Kind(),
 		postgres.Kind(),
 		mysql.Kind(),
+		rdsmaster.Kind(),
 	}
 }
 
