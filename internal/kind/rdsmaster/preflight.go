@@ -3,6 +3,7 @@ package rdsmaster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -41,7 +42,7 @@ func (h *handler) preflight(ctx context.Context, c call) (rotation.Result, error
 }
 
 // gap is what people must know before they approve.
-const gap = "RDS keeps one password, so old and new don't overlap: from when it applies the new one until that is promoted, usually a minute at most, new logins are refused; open sessions go on"
+const gap = "RDS keeps one password, so old and new don't overlap: from when it applies the new one until that is promoted, seconds to a few minutes, new logins are refused; open sessions go on"
 
 // preview reads no value.
 func (h *handler) preview(ctx context.Context, c call) (rotation.Result, error) {
@@ -82,7 +83,7 @@ func fit(t *Target, d database) error {
 	n := t.Generate.Len()
 	switch {
 	case d.managed:
-		return rotation.Failf("rotate it through RDS (RotateMasterUserPassword), or take its row out of the registry: RDS does so every 7 days anyway",
+		return rotation.Failf("rotate it through RDS (RotateMasterUserPassword), or take its row out of the registry: RDS rotates such a secret by itself",
 			"RDS itself manages the master password of %s, in %s", t.called(), d.keptIn)
 	case d.member != "":
 		return rotation.Failf("name that as cluster, instead of the instance", "%s belongs to the cluster %s, whose master password it has", t.called(), d.member)
@@ -113,8 +114,8 @@ func idle(t *Target, d database) string {
 // matches refuses a secret that can't be this database's, or whose password couldn't be set again.
 func (h *handler) matches(c call, content staging.Content, d database) error {
 	old, err := h.labels.Part(c.t.Secret, c.t.key(), content)
-	if err != nil {
-		return err
+	if no := new(rotation.Failure); errors.As(err, &no) {
+		return rotation.Failf(`have it stored as {"username":"…","password":"…"}, or name in the registry, as key, the key that holds the password`, "%q: %s", c.t.Secret, no.Msg)
 	}
 	if why := unfit(old, d.engine); why != "" {
 		return rotation.Failf("have the master password in the secret first: what RDS doesn't take can't be its password, nor be set again if this rotation failed",

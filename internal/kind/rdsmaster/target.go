@@ -24,16 +24,13 @@ import (
 // forbidden are the printable characters, besides the space, that RDS takes in no password (RDS API reference, ModifyDBInstance).
 const forbidden = `/"@`
 
-// Bounds of a password, of all engines together.
+// Bounds of a password, of all engines together. A generated one is longer than the shortest in any case: see spec.LeastBits.
 const (
 	shortest = 8
 	longest  = 128
 )
 
-var (
-	identifier = regexp.MustCompile(`^[A-Za-z](-?[A-Za-z0-9])*$`)
-	maxID      = 63
-)
+var identifier = regexp.MustCompile(`^[A-Za-z](-?[A-Za-z0-9]){0,62}$`)
 
 // A Target is one master user's password.
 type Target struct {
@@ -90,7 +87,7 @@ func (t *Target) Check(r *problem.Report) {
 		r.Add("", "instance-or-cluster", "name the DB instance as instance, or the Aurora cluster as cluster", "it names no database")
 	}
 	for field, id := range map[string]string{"instance": t.Instance, "cluster": t.Cluster} {
-		if id != "" && (!identifier.MatchString(id) || len(id) > maxID) {
+		if id != "" && (!identifier.MatchString(id) || len(id) > 63) {
 			r.Add(field, "identifier", "letters, digits and single hyphens, beginning with a letter, 63 characters at most; not the ARN, nor the endpoint",
 				"%s is no identifier of a database", problem.Quote(id))
 		}
@@ -102,7 +99,7 @@ func (t *Target) Check(r *problem.Report) {
 	if strings.ContainsAny(t.Generate.Characters, forbidden) {
 		r.Add("generate.characters", "generate", "leave them out", `RDS takes none of / " @ in a password`)
 	}
-	if n := t.Generate.Len(); len(problems) == 0 && (n < shortest || n > longest) {
-		r.Add("generate.length", "generate", "leave it out for 32", "%d characters: RDS takes %d to %d", n, shortest, longest)
+	if n := t.Generate.Len(); len(problems) == 0 && n > longest {
+		r.Add("generate.length", "generate", "leave it out for 32", "%d characters: RDS takes %d at most", n, longest)
 	}
 }
