@@ -114,8 +114,12 @@ func idle(t *Target, d database) string {
 // matches refuses a secret that can't be this database's, or whose password couldn't be set again.
 func (h *handler) matches(c call, content staging.Content, d database) error {
 	old, err := h.labels.Part(c.t.Secret, c.t.key(), content)
-	if no := new(rotation.Failure); errors.As(err, &no) {
+	var no *rotation.Failure
+	if errors.As(err, &no) {
 		return rotation.Failf(`have it stored as {"username":"…","password":"…"}, or name in the registry, as key, the key that holds the password`, "%q: %s", c.t.Secret, no.Msg)
+	}
+	if err != nil {
+		return err
 	}
 	if why := unfit(old, d.engine); why != "" {
 		return rotation.Failf("have the master password in the secret first: what RDS doesn't take can't be its password, nor be set again if this rotation failed",
