@@ -74,6 +74,15 @@ func TestRDSTakesAPasswordAndAppliesItLater(t *testing.T) {
 			refused(t, d.set("third-password"), 400, "InvalidDBInstanceState", "Database instance is not in available state.")
 		}
 	}
+	d.world.RDS.SetByHand(sandbox.Home, false, "shop", d.world.Now(), func(x *own.Database) { x.Upgrade = "16.4" })
+	must[*rds.ModifyDBInstanceOutput](t)(d.rds.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: aws.String("shop"), MasterUserPassword: aws.String("second-password")}))
+	if l := d.look(); l.Upgrade != "16.4" {
+		t.Errorf("%+v", l)
+	}
+	check1(t, d.set("second-password"))
+	if l := d.look(); l.Upgrade != "" {
+		t.Errorf("what waited for the window wasn't applied immediately: %+v", l)
+	}
 	d.world.RDS.SetByHand(sandbox.Home, false, "shop", d.world.Now(), func(x *own.Database) { x.Password = "by-hand" })
 	if l := d.look(); !l.Accepts("by-hand") || l.Accepts("second-password") || len(l.Former) != 2 {
 		t.Errorf("%+v", l)

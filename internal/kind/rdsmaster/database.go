@@ -30,6 +30,7 @@ type database struct {
 	member                              string // of which cluster
 	source                              string // of what it is a replica
 	multi                               bool   // multi-tenant
+	upgrade                             string // of a cluster: an engine version that waits for its maintenance window
 	now                                 time.Time
 }
 
@@ -48,7 +49,9 @@ func (h *handler) describe(ctx context.Context, t *Target) (d database, err erro
 		c := out.DBClusters[0]
 		d = database{arn: aws.ToString(c.DBClusterArn), resource: aws.ToString(c.DbClusterResourceId), engine: aws.ToString(c.Engine),
 			user: aws.ToString(c.MasterUsername), status: aws.ToString(c.Status), source: aws.ToString(c.ReplicationSourceIdentifier)}
-		d.pending = c.PendingModifiedValues != nil && aws.ToString(c.PendingModifiedValues.MasterUserPassword) != ""
+		if p := c.PendingModifiedValues; p != nil {
+			d.pending, d.upgrade = aws.ToString(p.MasterUserPassword) != "", aws.ToString(p.EngineVersion)
+		}
 		secret, m = c.MasterUserSecret, out.ResultMetadata
 	} else {
 		out, err := h.rds.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &t.Instance})
@@ -96,7 +99,9 @@ func (h *handler) same(ctx context.Context, c call) (database, error) {
 	return d, nil
 }
 
-// modify has RDS take a password, and says when it did. later is a status in which it takes none.
+// modify has RDS take a password, and says when it did. later is a status in which it takes none. An instance applies a
+// password at once whatever ApplyImmediately says, and with it all else that waits for its maintenance window, downtime
+// included: so it isn't said. A cluster needs it, for this change alone (RDS user guide, schedule modifications setting).
 func (h *handler) modify(ctx context.Context, t *Target, password secret.Value) (accepted time.Time, later bool, err error) {
 	var m middleware.Metadata
 	once := func(o *rds.Options) { o.Retryer = cloud.Once() }
@@ -109,7 +114,7 @@ func (h *handler) modify(ctx context.Context, t *Target, password secret.Value) 
 	} else {
 		var out *rds.ModifyDBInstanceOutput
 		if out, err = h.rds.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: &t.Instance,
-			MasterUserPassword: aws.String(string(password.Reveal())), ApplyImmediately: aws.Bool(true)}, once); err == nil {
+			MasterUserPassword: aws.String(string(password.Reveal()))}, once); err == nil {
 			m = out.ResultMetadata
 		}
 	}

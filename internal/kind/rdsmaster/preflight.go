@@ -97,6 +97,8 @@ func fit(t *Target, d database) error {
 		return rotation.Failf(fmt.Sprintf("set generate.length to %d or less", most(d.engine)), "generate makes %d characters, and %s takes %d at most", n, d.engine, most(d.engine))
 	case d.status != available && !slices.Contains(passing, d.status):
 		return rotation.Failf("have it available first", "%s is %s: RDS changes no password in that status", t.called(), d.status)
+	case d.upgrade != "":
+		return rotation.Failf("have it upgraded, or take that change back, first: it might be applied together with the password", "%s is to become version %s in its maintenance window", t.called(), d.upgrade)
 	case d.pending && d.status == available:
 		return rotation.Failf("see who is changing it; start again when RDS has applied that, and the secret holds it", "%s has a master password pending that isn't this rotation's", t.called())
 	}

@@ -24,7 +24,9 @@ var refusals = []struct {
 	{"no such instance", nil, func(l *lab) { l.change(func(t *Target) { t.Instance = "none" }, nil) }, preflight},
 	{"no such cluster", nil, func(l *lab) { l.change(func(t *Target) { t.Instance, t.Cluster = "", "none" }, nil) }, preflight},
 	{"RDS manages it", nil, func(l *lab) {
-		l.change(nil, func(d *rds.Database) { d.Managed = "arn:aws:secretsmanager:us-east-1:111111111111:secret:rds!db-1-AbCdEf" })
+		l.change(nil, func(d *rds.Database) {
+			d.Managed = "arn:aws:secretsmanager:us-east-1:111111111111:secret:rds!db-1-AbCdEf"
+		})
 	}, preflight},
 	{"member of a cluster", nil, func(l *lab) { l.change(nil, func(d *rds.Database) { d.MemberOf = "ledger" }) }, preflight},
 	{"replica", nil, func(l *lab) { l.change(nil, func(d *rds.Database) { d.Source = "other" }) }, preflight},
@@ -33,6 +35,10 @@ var refusals = []struct {
 	{"stopped", nil, func(l *lab) { l.change(nil, func(d *rds.Database) { d.Status = "stopped" }) }, preflight},
 	{"failed", nil, func(l *lab) { l.change(nil, func(d *rds.Database) { d.Status = "incompatible-parameters" }) }, preflight},
 	{"somebody else's change", nil, func(l *lab) { l.aws.RDS.PendByHand(sandbox.Home, false, "shop", "theirs-planted") }, preflight},
+	{"a cluster that is to be upgraded", nil, func(l *lab) {
+		l.aws.RDS.MakeByHand(sandbox.Home, rds.Database{ID: "shop", Cluster: true, Password: first, Upgrade: "16.4"})
+		l.change(func(t *Target) { t.Instance, t.Cluster = "", "shop" }, nil)
+	}, preflight},
 	{"too long for MySQL", nil, func(l *lab) {
 		l.change(func(t *Target) { t.Generate = spec.Spec{Length: 64} }, func(d *rds.Database) { d.Engine = "mysql" })
 	}, preflight},
@@ -48,7 +54,9 @@ var refusals = []struct {
 		l.aws.RDS.MakeByHand(sandbox.Home, rds.Database{ID: "shop", Password: "planted-another"})
 	}, set},
 	{"managed by RDS before set", forward[:2], func(l *lab) {
-		l.change(nil, func(d *rds.Database) { d.Managed = "arn:aws:secretsmanager:us-east-1:111111111111:secret:rds!db-1-AbCdEf" })
+		l.change(nil, func(d *rds.Database) {
+			d.Managed = "arn:aws:secretsmanager:us-east-1:111111111111:secret:rds!db-1-AbCdEf"
+		})
 	}, set},
 	{"permission lost before set", forward[:2], func(l *lab) { l.aws.Deny("*", "rds:Modify*", "*") }, set},
 	{"rotated by hand before promote", forward[:4], func(l *lab) { l.promoted() }, promote},

@@ -173,6 +173,14 @@ func TestSetWaitsUntilTheDatabaseIsAvailable(t *testing.T) {
 	l.inForce(sm.Current)
 }
 
+// What waits for an instance's maintenance window goes on waiting.
+func TestNothingElseIsAppliedWithThePassword(t *testing.T) {
+	l := newLab(t, Target{}).change(nil, func(d *rds.Database) { d.Upgrade = "16.4" }).run(forward[:5]...).run(restore)
+	if is := l.db().Upgrade; is != "16.4" {
+		t.Errorf("the upgrade was applied: %q", is)
+	}
+}
+
 func TestPreflightLeavesABusyDatabaseToALaterRun(t *testing.T) {
 	l := newLab(t, Target{}).change(nil, func(d *rds.Database) { d.Status = "modifying" })
 	res, err := l.ask(t.Context(), preflight)

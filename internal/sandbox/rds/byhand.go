@@ -57,6 +57,7 @@ type State struct {
 	Former   []string // that were, oldest first
 	Next     string   // on its way; "" for none
 	Status   string
+	Upgrade  string // that still waits
 }
 
 // Accepts says whether somebody could log in now.
@@ -70,7 +71,7 @@ func (s *Service) Look(p wire.Place, cluster bool, id string, now time.Time) (ou
 	if d == nil {
 		return State{}
 	}
-	out.Status = s.status(d, now)
+	out.Status, out.Upgrade = s.status(d, now), d.Upgrade
 	out.Password, out.Former = d.Password, slices.Clone(d.former)
 	if d.next != nil {
 		out.Next = d.next.password

@@ -11,6 +11,7 @@ const stars = "****"
 
 type pendingXML struct {
 	MasterUserPassword string `xml:",omitempty"`
+	EngineVersion      string `xml:",omitempty"`
 }
 
 type managedXML struct{ SecretArn, SecretStatus string }
@@ -53,7 +54,7 @@ func port(engine string) string {
 }
 
 func (s *Service) shown(d *database, r *wire.Request) (status string, pending *pendingXML, managed *managedXML) {
-	pending = &pendingXML{}
+	pending = &pendingXML{EngineVersion: d.Upgrade}
 	if s.pending(d, r.At) {
 		pending.MasterUserPassword = stars
 	}

@@ -103,10 +103,10 @@ func (s *Service) modify(r *wire.Request, cluster bool) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	password := r.Query.Get("MasterUserPassword")
+	password, now := r.Query.Get("MasterUserPassword"), r.Query.Get("ApplyImmediately") == "true"
 	switch {
-	case !r.Query.Has("MasterUserPassword") || r.Query.Get("ApplyImmediately") != "true":
-		return nil, wire.Refuse("InvalidParameterCombination", "the sandbox serves %s for a password that is applied immediately, and for nothing else", r.Operation)
+	case !r.Query.Has("MasterUserPassword") || cluster && !now:
+		return nil, wire.Refuse("InvalidParameterCombination", "the sandbox serves %s for a password, of clusters one that is applied immediately, and for nothing else", r.Operation)
 	case d.MemberOf != "":
 		return nil, wire.Refuse("InvalidParameterCombination", "The specified DB Instance is a member of a cluster. Modify the master user password for the DB Cluster using the ModifyDbCluster API")
 	case d.Managed != "":
@@ -128,13 +128,16 @@ func (s *Service) modify(r *wire.Request, cluster bool) (any, error) {
 		since = d.next.since
 	}
 	d.next = &change{password, r.At, since}
+	if now {
+		d.Upgrade = ""
+	}
 	if cluster {
 		out := struct{ DBCluster clusterXML }{s.clusterOf(d, r)}
-		out.DBCluster.PendingModifiedValues = &pendingXML{stars}
+		out.DBCluster.PendingModifiedValues.MasterUserPassword = stars
 		return wire.Result{Operation: r.Operation, Value: out}, nil
 	}
 	out := struct{ DBInstance instanceXML }{s.instanceOf(d, r)}
-	out.DBInstance.PendingModifiedValues = &pendingXML{stars}
+	out.DBInstance.PendingModifiedValues.MasterUserPassword = stars
 	return wire.Result{Operation: r.Operation, Value: out}, nil
 }
 

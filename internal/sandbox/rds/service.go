@@ -6,6 +6,8 @@
 // then the status is resetting-master-credentials, and at its end the new password is in force and the old one isn't. While
 // it is being reset, another change is refused; before that, the later one takes the earlier one's place.
 //
+// ApplyImmediately makes an instance apply whatever waits for its maintenance window, too: here an upgrade.
+//
 // It must never let a password out, nor serve what would change anything else of a database.
 package rds
 
@@ -35,6 +37,7 @@ type Database struct {
 	MemberOf string // the cluster that an instance belongs to
 	Source   string // what a read replica copies
 	Multi    bool   // multi-tenant
+	Upgrade  string // an engine version that waits for the maintenance window
 }
 
 // A Pace is how long after it was taken a change is seen as pending, as a status, and in force.
