@@ -18,8 +18,11 @@ import (
 	"github.com/rastup/rekey/internal/secret"
 )
 
-// available is the status in which RDS takes a change, and to which it comes back.
-const available = "available"
+// Statuses: the one in which RDS takes a change, and to which it comes back, and the one while it changes the password.
+const (
+	available = "available"
+	resetting = "resetting-master-credentials"
+)
 
 // A database is an instance or a cluster, as RDS describes it at a time of its own clock.
 type database struct {
@@ -34,7 +37,7 @@ type database struct {
 	now                                 time.Time
 }
 
-// busy says whether RDS is seen to be about the password.
+// busy says whether RDS is seen to be about something.
 func (d database) busy() bool { return d.pending || d.status != available }
 
 // describe's error is as AWS gave it.

@@ -13,7 +13,7 @@ import (
 
 // passing are the statuses that end by themselves (RDS user guide, viewing DB instance status).
 var passing = []string{"backing-up", "configuring-enhanced-monitoring", "configuring-iam-database-auth", "configuring-log-exports", "converting-to-vpc", "creating",
-	"failing-over", "maintenance", "modifying", "moving-to-vpc", "promoting", "rebooting", "renaming", "resetting-master-credentials", "scaling-compute", "starting",
+	"failing-over", "maintenance", "modifying", "moving-to-vpc", "promoting", "rebooting", "renaming", resetting, "scaling-compute", "starting",
 	"storage-config-upgrade", "storage-initialization", "storage-optimization", "upgrading"}
 
 // preflight finds out whether the database's master password can be changed, and is what the secret is about.

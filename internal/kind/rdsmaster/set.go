@@ -65,7 +65,7 @@ func (h *handler) follow(c call, s sent, db database) rotation.Result {
 	res := rotation.Result{Facts: accepted(s.at), Again: poll}
 	switch {
 	case db.busy():
-		s.seen = true
+		s.seen = s.seen || db.pending || db.status == resetting // a backup may have come between
 		res.Wait = fmt.Sprintf("RDS to apply the password that it took: %s is %s", c.t.called(), db.status)
 	case !s.seen && db.now.Before(s.at.Add(appears)):
 		res.Wait = "RDS to show what it does with the password that it took"

@@ -173,6 +173,25 @@ func TestSetWaitsUntilTheDatabaseIsAvailable(t *testing.T) {
 	l.inForce(sm.Current)
 }
 
+// A backup that begins and ends before the change is seen isn't the change.
+func TestSetIsNotMisledByABackup(t *testing.T) {
+	l := newLab(t, Target{}).run(preflight, create)
+	l.aws.RDS.SetPace(rds.Pace{Seen: 30 * time.Second, Begins: 30 * time.Second, InForce: 50 * time.Second})
+	for i := range 20 {
+		status := rds.Available
+		if i == 1 || i == 2 {
+			status = "backing-up"
+		}
+		l.change(nil, func(d *rds.Database) { d.Status = status })
+		done, err := l.once(set)
+		l.ok(err)
+		if done {
+			break
+		}
+	}
+	l.inForce(sm.Pending)
+}
+
 // What waits for an instance's maintenance window goes on waiting.
 func TestNothingElseIsAppliedWithThePassword(t *testing.T) {
 	l := newLab(t, Target{}).change(nil, func(d *rds.Database) { d.Upgrade = "16.4" }).run(forward[:5]...).run(restore)
