@@ -223,8 +223,12 @@ func (s *store) happened(step string, past rotation.Past) error {
 		if v := s.value(l.Version(version)); len(v) != 32 || l.Labels[sm.Pending] != version {
 			return fmt.Errorf("version %q isn't a pending password of 32 letters: %v", version, l.Labels)
 		}
-	case "set", "test":
-		if !s.accepts(l.Version(version)) || past.Fact("set", factAccepted) == "" {
+	case "set":
+		if is := s.value(l.Version(version)); !s.db().Accepts(is) && s.db().Next != is || past.Fact("set", factAccepted) == "" {
+			return errors.New("the new password isn't on its way")
+		}
+	case "test":
+		if !s.accepts(l.Version(version)) {
 			return errors.New("the new password isn't in force")
 		}
 	case "promote", "validate/health":

@@ -92,31 +92,6 @@ func (h *handler) create(ctx context.Context, c call) (rotation.Result, error) {
 	})
 }
 
-// test is the proof that there can be without a login: what is stored, and what RDS says of it.
-func (h *handler) test(ctx context.Context, c call) (rotation.Result, error) {
-	was, is, res, err := h.labels.Proof(ctx, c.t.stored(), c.past)
-	if err != nil || res.Wait != "" {
-		return res, err
-	}
-	made, err := h.labels.Made(c.t.Secret, c.t.key(), was, is)
-	if err != nil {
-		return rotation.Result{}, err
-	}
-	if why := unfit(made, c.past.Fact(preflight, factEngine)); why != "" {
-		return rotation.Result{}, rotation.Failf(staging.Discarded, "the new password %s", why)
-	}
-	db, err := h.same(ctx, c)
-	if err != nil {
-		return rotation.Result{}, err
-	}
-	if db.busy() {
-		return rotation.Result{Wait: c.t.called() + " to be done with changing its password", Again: poll}, nil
-	}
-	res.Text += fmt.Sprintf("; all but %s is byte for byte the same; RDS took it at %s and says that it is applied; that it logs in is for the checks to show",
-		c.t.key(), c.past.Fact(set, factAccepted))
-	return res, nil
-}
-
 func (h *handler) promote(ctx context.Context, c call) (rotation.Result, error) {
 	return h.labels.Promote(ctx, c.past)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/secret"
+	"github.com/rastup/rekey/internal/staging"
 )
 
 const (
@@ -18,26 +19,22 @@ const (
 	patience = rotation.Duration(30 * time.Minute)
 )
 
-// sent is what this process sent in one step. Another process knows nothing of it, and sends again: by then no earlier call
-// can arrive any more, and none has the last word that it didn't see.
+// sent is a password that RDS took, as this process remembers it. Another process knows nothing of it, and sends again: by
+// then no earlier call can arrive any more, and none has the last word that it didn't see.
 type sent struct {
 	at   time.Time // RDS took it, by its clock
-	seen bool      // it was seen to be about it since
+	seen bool      // RDS was seen to be about it since
 	done time.Time // it was said to be applied
 }
 
-// apply has RDS take a password, and is done once that is in force. password is asked for just before it is sent. Asked
-// again after it was done, it begins anew: the loop asks so when a call without an answer may have arrived in between.
-func (h *handler) apply(ctx context.Context, c call, password func() (secret.Value, rotation.Result, error)) (rotation.Result, error) {
-	db, err := h.same(ctx, c)
-	if err != nil {
-		return rotation.Result{}, err
-	}
-	if at, ok := h.sent.Load(c.step); ok {
-		if s, _ := at.(sent); s.done.IsZero() || s.done.Equal(db.now) {
-			return h.follow(c, s, db), nil
-		}
-	}
+func (h *handler) remembered(step string) (sent, bool) {
+	v, ok := h.sent.Load(step)
+	s, _ := v.(sent)
+	return s, ok
+}
+
+// send has RDS take a password, as soon as its status lets it. password is asked for just before.
+func (h *handler) send(ctx context.Context, c call, db database, password func() (secret.Value, rotation.Result, error)) (rotation.Result, error) {
 	if db.status != available {
 		return rotation.Result{Wait: idle(&c.t, db), Again: poll}, nil
 	}
@@ -53,16 +50,17 @@ func (h *handler) apply(ctx context.Context, c call, password func() (secret.Val
 		return rotation.Result{Wait: c.t.called() + " to take a change: RDS says that its status doesn't let it now", Again: poll}, nil
 	}
 	h.sent.Store(c.step, sent{at: at})
-	return rotation.Result{Facts: accepted(at), Wait: "RDS to apply the password that it took", Again: poll}, nil
+	return took(at), nil
 }
 
-func accepted(at time.Time) map[string]string {
-	return map[string]string{factAccepted: at.Format(time.RFC3339)}
+func took(at time.Time) rotation.Result {
+	text := at.Format(time.RFC3339)
+	return rotation.Result{Facts: map[string]string{factAccepted: text}, Text: "RDS took it at " + text}
 }
 
-// follow is done when RDS is through with what was sent.
-func (h *handler) follow(c call, s sent, db database) rotation.Result {
-	res := rotation.Result{Facts: accepted(s.at), Again: poll}
+// applied has a Wait until RDS is through with what was sent.
+func (h *handler) applied(c call, s sent, db database) rotation.Result {
+	res := rotation.Result{Again: poll}
 	switch {
 	case db.busy():
 		s.seen = s.seen || db.pending || db.status == resetting // a backup may have come between
@@ -71,15 +69,23 @@ func (h *handler) follow(c call, s sent, db database) rotation.Result {
 		res.Wait = "RDS to show what it does with the password that it took"
 	default:
 		s.done = db.now
-		res.Again, res.Text = 0, fmt.Sprintf("RDS took it at %s; %s is %s with no password pending", s.at.Format(time.TimeOnly), c.t.called(), db.status)
+		res = rotation.Result{Text: c.t.called() + " is " + db.status + ", with no password pending"}
 	}
 	h.sent.Store(c.step, s)
 	return res
 }
 
-// set gives the database the stored password, while what consumers read is still what preflight saw.
+// set gives the database the stored password, while what consumers read is still what preflight saw. It doesn't wait until
+// that is applied: test does, in a time of its own.
 func (h *handler) set(ctx context.Context, c call) (rotation.Result, error) {
-	res, err := h.apply(ctx, c, func() (v secret.Value, wait rotation.Result, err error) {
+	if s, ok := h.remembered(c.step); ok {
+		return took(s.at), nil
+	}
+	db, err := h.same(ctx, c)
+	if err != nil {
+		return rotation.Result{}, err
+	}
+	return h.send(ctx, c, db, func() (v secret.Value, wait rotation.Result, err error) {
 		live, err := h.labels.Live(ctx, c.t.Secret)
 		if err != nil {
 			return v, wait, err
@@ -97,36 +103,75 @@ func (h *handler) set(ctx context.Context, c call) (rotation.Result, error) {
 		v, err = h.labels.Part(c.t.Secret, c.t.key(), content)
 		return v, wait, err
 	})
-	if err == nil && res.Wait == "" {
-		res.Text = "the master user has the new password: " + res.Text
+}
+
+// test is the proof that there can be without a login: RDS says that the password is applied, and it is what is stored.
+func (h *handler) test(ctx context.Context, c call) (rotation.Result, error) {
+	db, err := h.same(ctx, c)
+	if err != nil {
+		return rotation.Result{}, err
 	}
-	return res, err
+	s, ok := h.remembered(c.step)
+	if !ok {
+		if s.at, err = time.Parse(time.RFC3339, c.past.Fact(set, factAccepted)); err != nil {
+			return rotation.Result{}, fmt.Errorf("the records don't say when RDS took the password of %s", c.t.called())
+		}
+	}
+	applied := h.applied(c, s, db)
+	if applied.Wait != "" {
+		return applied, nil
+	}
+	was, is, res, err := h.labels.Proof(ctx, c.t.stored(), c.past)
+	if err != nil || res.Wait != "" {
+		return res, err
+	}
+	made, err := h.labels.Made(c.t.Secret, c.t.key(), was, is)
+	if err != nil {
+		return rotation.Result{}, err
+	}
+	if why := unfit(made, c.past.Fact(preflight, factEngine)); why != "" {
+		return rotation.Result{}, rotation.Failf(staging.Discarded, "the new password %s", why)
+	}
+	res.Text = fmt.Sprintf("%s; %s; all but %s is byte for byte the same; that it logs in is for the checks to show", applied.Text, res.Text, c.t.key())
+	return res, nil
 }
 
 // restore gives the database the old password again, then the labels what they were on. As long as a person has made a
-// third version the live one, it does neither.
+// third version the live one, it does neither. Asked again after it was done, it begins anew: the loop asks so when a call
+// of set's without an answer may have arrived in between.
 func (h *handler) restore(ctx context.Context, c call) (rotation.Result, error) {
 	if err := h.labels.Ours(ctx, c.past); err != nil {
 		return rotation.Result{}, err
 	}
-	res, err := h.apply(ctx, c, func() (v secret.Value, wait rotation.Result, err error) {
-		content, err := h.labels.Old(ctx, c.past)
-		if err != nil {
+	db, err := h.same(ctx, c)
+	if err != nil {
+		return rotation.Result{}, err
+	}
+	s, ok := h.remembered(c.step)
+	if !ok || !s.done.IsZero() && !s.done.Equal(db.now) {
+		res, err := h.send(ctx, c, db, func() (v secret.Value, wait rotation.Result, err error) {
+			content, err := h.labels.Old(ctx, c.past)
+			if err != nil {
+				return v, wait, err
+			}
+			if content.Empty() {
+				return v, wait, rotation.Failf("set a password by hand, in the secret and at RDS", "the version that held the old password of %s is gone", c.t.called())
+			}
+			v, err = h.labels.Part(c.t.Secret, c.t.key(), content)
 			return v, wait, err
+		})
+		if err == nil && res.Wait == "" {
+			res.Wait, res.Again = "RDS to apply the old password, which it took", poll
 		}
-		if content.Empty() {
-			return v, wait, rotation.Failf("set a password by hand, in the secret and at RDS", "the version that held the old password of %s is gone", c.t.called())
-		}
-		v, err = h.labels.Part(c.t.Secret, c.t.key(), content)
-		return v, wait, err
-	})
-	if err != nil || res.Wait != "" {
 		return res, err
 	}
-	back, err := h.labels.Restore(ctx, c.past)
-	if err != nil || back.Wait != "" {
-		return back, err
+	res := h.applied(c, s, db)
+	if res.Wait != "" {
+		return res, nil
 	}
-	back.Text, back.Facts = "the master user has the old password again: "+res.Text+"; "+back.Text, res.Facts
-	return back, nil
+	back, err := h.labels.Restore(ctx, c.past)
+	if err == nil && back.Wait == "" {
+		back.Text = "the master user has the old password again: " + res.Text + "; " + back.Text
+	}
+	return back, err
 }
