@@ -14,6 +14,7 @@ import (
 	"github.com/rastup/rekey/internal/kind/manual"
 	"github.com/rastup/rekey/internal/kind/mysql"
 	"github.com/rastup/rekey/internal/kind/postgres"
+	"github.com/rastup/rekey/internal/kind/rdsmaster"
 	"github.com/rastup/rekey/internal/kind/secretsmanager"
 	"github.com/rastup/rekey/internal/kind/stripewebhook"
 	"github.com/rastup/rekey/internal/kind/typesense"
@@ -35,6 +36,7 @@ func Kinds() []kind.Kind {
 		postgres.Kind(),
 		mysql.Kind(),
 		manual.Kind(),
+		rdsmaster.Kind(),
 	}
 }
 

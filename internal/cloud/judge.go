@@ -33,12 +33,13 @@ var definite = []string{AccessDenied, "AccessDenied", NotFound, InvalidParameter
 	"MalformedPolicyDocumentException", "PreconditionNotMetException", "ValidationException", "ValidationError",
 	"NoSuchEntity", "NoSuchBucket",
 	"NotFoundException", "DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "InvalidArnException",
-	"InvalidAliasNameException", "TagException", "UnsupportedOperationException"}
+	"InvalidAliasNameException", "TagException", "UnsupportedOperationException",
+	"DBInstanceNotFound", "DBClusterNotFoundFault", "InvalidParameterCombination", "InvalidParameterValue"}
 
 // carries are the operations that send a value. AWS's words about them are left out, but for those in harmless:
 // a validation message may quote what it refuses.
 var (
-	carries  = []string{"PutSecretValue", "CreateSecret", "UpdateSecret", "PutParameter"}
+	carries  = []string{"PutSecretValue", "CreateSecret", "UpdateSecret", "PutParameter", "ModifyDBInstance", "ModifyDBCluster"}
 	harmless = []string{noKMS, "Access to KMS is not allowed."}
 )
 

@@ -18,6 +18,7 @@ var reads = map[string][]string{
 	"KMS": {"Decrypt", "DescribeKey", "Encrypt", "GenerateMac", "GetKeyLastUsage", "GetKeyPolicy", "GetKeyRotationStatus", "GetPublicKey",
 		"ListAliases", "ListGrants", "ListKeys", "ListResourceTags", "Sign", "Verify", "VerifyMac"},
 	"CloudTrail": {"LookupEvents"},
+	"RDS":        {"DescribeDBClusters", "DescribeDBInstances"},
 	"STS":        {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 }
 

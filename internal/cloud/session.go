@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -167,6 +168,9 @@ func (s *Session) IAM() *iam.Client { return iam.NewFromConfig(s.cfg) }
 
 // KMS is a client of AWS KMS.
 func (s *Session) KMS() *kms.Client { return kms.NewFromConfig(s.cfg) }
+
+// RDS is a client of Amazon RDS.
+func (s *Session) RDS() *rds.Client { return rds.NewFromConfig(s.cfg) }
 
 // CloudTrail is a client of AWS CloudTrail.
 func (s *Session) CloudTrail() *cloudtrail.Client { return cloudtrail.NewFromConfig(s.cfg) }

@@ -10,6 +10,7 @@ import (
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/sandbox"
 	"github.com/rastup/rekey/internal/sandbox/kms"
+	"github.com/rastup/rekey/internal/sandbox/rds"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
 	"github.com/rastup/rekey/internal/sandbox/typesense"
@@ -85,6 +86,23 @@ api_key: {secret: rekey/dev/stripe-api-key}`,
 				all = append(all, fmt.Sprintf("endpoint %s is %s", e.ID, is))
 			}
 			return fmt.Sprintf("%s; of %s sent since the merge %d were lost", strings.Join(all, ", "), report.Count(len(events), "event"), lost), nil
+		}}
+}
+
+func masterUser() other {
+	const stored, instance = "rekey/dev/shop-master", "shop-dev"
+	old := login{"postgres", "shop-dev.example", 5432, "shop", "master", "sandbox-only-master-2026-10"}
+	return other{kind: "rds-master", secret: "shop/master", service: "RDS", target: "{secret: " + stored + ", instance: " + instance + "}",
+		stand: func(_ context.Context, s *scene) error {
+			s.AWS.RDS.MakeByHand(sandbox.Home, rds.Database{ID: instance, Username: old.Username, Password: old.Password})
+			_, err := s.AWS.PutByHand(stored, old.String())
+			return err
+		},
+		says: func(_ context.Context, s *scene) (string, error) {
+			now, err := current(s, stored)
+			state, words := s.AWS.RDS.Look(sandbox.Home, false, instance, s.now()), map[bool]string{true: "takes", false: "refuses"}
+			return fmt.Sprintf("%s is %s; its master user %s what is stored, and %s the old password", instance, state.Status,
+				words[state.Accepts(now.Password)], words[state.Accepts(old.Password)]), err
 		}}
 }
 

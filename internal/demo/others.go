@@ -35,6 +35,7 @@ func theOthers() []other {
 		typesenseKey(),
 		postgresAccount(),
 		mysqlAccount(),
+		masterUser(),
 		byHand(),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/program"
@@ -46,6 +47,7 @@ type Target interface {
 type Deps struct {
 	SecretsManager *secretsmanager.Client
 	KMS            *kms.Client
+	RDS            *rds.Client
 	CloudTrail     *cloudtrail.Client                    // to ask when a key was last used
 	IAM            *iam.Client                           // to ask what the identity may do
 	Identity       func(context.Context) (string, error) // ARN that the clients act as
@@ -64,5 +66,5 @@ type Deps struct {
 
 // On fills in the clients of a session. seen is told every value before anybody has it.
 func On(s *cloud.Session, seen func([]byte)) Deps {
-	return Deps{SecretsManager: s.SecretsManager(), KMS: s.KMS(), CloudTrail: s.CloudTrail(), IAM: s.IAM(), Identity: s.Identity, Region: s.Region(), Keep: secret.Keeper{Seen: seen}}
+	return Deps{SecretsManager: s.SecretsManager(), KMS: s.KMS(), RDS: s.RDS(), CloudTrail: s.CloudTrail(), IAM: s.IAM(), Identity: s.Identity, Region: s.Region(), Keep: secret.Keeper{Seen: seen}}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
+	"github.com/rastup/rekey/internal/sandbox/rds"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
@@ -105,13 +106,16 @@ func name(r *wire.Request) (target string) {
 		r.Path = bucketPath(r.HTTP.Host, r.Path)
 		r.Operation, target = s3.Name(r)
 		return target
-	case "sts", "iam":
+	case "sts", "iam", "rds":
 		if form, err := url.ParseQuery(string(r.Body)); err == nil {
 			r.Query = form
 		}
 		r.Operation = r.Query.Get("Action")
-		if r.Service == "sts" {
+		switch r.Service {
+		case "sts":
 			return sts.Target(r)
+		case "rds":
+			return rds.Target(r)
 		}
 		return iam.Target(r)
 	}
@@ -160,6 +164,8 @@ func (w *World) act(r *wire.Request) (any, error) {
 		return w.STS.Serve(r)
 	case "iam":
 		return w.IAM.Serve(r)
+	case "rds":
+		return w.RDS.Serve(r)
 	case "s3":
 		return w.S3.Serve(r)
 	}
@@ -184,8 +190,11 @@ func refusal(err error) *wire.Error {
 
 // Throttled is the refusal of a caller that is too fast, for a Fail hook.
 func Throttled(c Call) *Error {
-	if c.Service == "s3" {
+	switch c.Service {
+	case "s3":
 		return &Error{Status: http.StatusServiceUnavailable, Code: "SlowDown", Message: "Please reduce your request rate."}
+	case "rds":
+		return wire.Refuse("Throttling", "Rate exceeded")
 	}
 	return wire.Refuse("ThrottlingException", "Rate exceeded")
 }
@@ -206,7 +215,7 @@ func write(out http.ResponseWriter, service string, in *http.Request, id string,
 	case "s3":
 		s3.Write(out, in, id, answer, asError(err))
 		return
-	case "sts", "iam":
+	case "sts", "iam", "rds":
 		out.Header().Set("Content-Type", "text/xml")
 		out.Header().Set("X-Amzn-Requestid", id)
 		status = wire.WriteQuery(&buf, service, id, answer, asError(err))

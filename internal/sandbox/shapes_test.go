@@ -19,6 +19,7 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
+	"github.com/rastup/rekey/internal/sandbox/rds"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/sandbox/sts"
@@ -47,6 +48,7 @@ var common = map[string][]string{
 	"cloudtrail":     {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
 	"sts":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"iam":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
+	"rds":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterCombination", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "Throttling"},
 	"s3": {"AccessDenied", "AuthorizationHeaderMalformed", "BadDigest", "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ConditionalRequestConflict", "ExpiredToken",
 		"IllegalLocationConstraintException", "IncompleteBody", "InternalError", "InvalidAccessKeyId", "InvalidArgument", "InvalidBucketName", "InvalidBucketState",
 		"InvalidDigest", "InvalidRange", "InvalidRequest", "InvalidToken", "KeyTooLongError", "MalformedXML", "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "NoSuchObjectLockConfiguration",
@@ -64,7 +66,7 @@ func TestEveryServedOperationExists(t *testing.T) {
 	}
 	for service, served := range map[string][]string{
 		"secretsmanager": secretsmanager.Operations(), "s3": s3.Operations(), "logs": logs.Operations(), "sts": sts.Operations(), "iam": iam.Operations(),
-		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(),
+		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(), "rds": rds.Operations(),
 	} {
 		for _, op := range served {
 			if _, ok := all[service][op]; !ok {
@@ -115,11 +117,7 @@ func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, o
 			"CloudTrail_20131101": "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail"}[target[:dot]], target[dot+1:]
 	}
 	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("Action") {
-		service = "sts"
-		if form.Get("Version") == "2010-05-08" {
-			service = "iam"
-		}
-		return service, form.Get("Action")
+		return map[string]string{"2011-06-15": "sts", "2010-05-08": "iam", "2014-10-31": "rds"}[form.Get("Version")], form.Get("Action")
 	}
 	best := -1
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -156,7 +154,7 @@ func check(service string, d operation, rec *httptest.ResponseRecorder) (problem
 		}
 	}
 	members, err := jsonMembers(rec.Body.Bytes(), d.Members)
-	if service == "s3" || service == "sts" || service == "iam" {
+	if slices.Contains([]string{"s3", "sts", "iam", "rds"}, service) {
 		if !strings.Contains(rec.Header().Get("Content-Type"), "xml") {
 			return problems
 		}
@@ -238,7 +236,13 @@ func xmlMembers(body []byte, query bool) (paths []string, err error) {
 				skip = 2
 			}
 			if len(stack) > skip && stack[1] != "ResponseMetadata" {
-				inner := slices.DeleteFunc(slices.Clone(stack[skip:]), func(s string) bool { return query && s == "member" })
+				var inner []string
+				for i, name := range stack[skip:] {
+					if query && (name == "member" || i > 0 && name+"s" == stack[skip+i-1]) { // an element of a list
+						continue
+					}
+					inner = append(inner, name)
+				}
 				if len(inner) > 0 {
 					paths = append(paths, strings.Join(inner, "."))
 				}

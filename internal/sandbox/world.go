@@ -20,6 +20,7 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
+	"github.com/rastup/rekey/internal/sandbox/rds"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
@@ -34,7 +35,7 @@ type Error = wire.Error
 // A Call is one request that carried a valid signature, or AssumeRoleWithWebIdentity, which needs none.
 type Call struct {
 	At             time.Time         // by the world's clock
-	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail"
+	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail", "rds"
 	Operation      string            // "PutSecretValue"
 	Principal      string            // ARN of who signed it; "" of nobody
 	SourceIdentity string            // of the session that signed it: the person behind it
@@ -53,6 +54,7 @@ type World struct {
 	Logs           *logs.Service
 	STS            *sts.Service
 	IAM            *iam.Service
+	RDS            *rds.Service
 	Stripe         *stripe.Service    // has keys, calls and faults of its own
 	Typesense      *typesense.Service // likewise; its bootstrap key is TypesenseKey
 
@@ -85,6 +87,7 @@ func New(clock wire.Clock) *World {
 	w.Logs = logs.New(wire.NewRandom(7))
 	w.STS = sts.New(wire.NewRandom(8), w.addSession)
 	w.IAM = iam.New(w.STS, w.decide)
+	w.RDS = rds.New(wire.NewRandom(9))
 	w.Stripe = stripe.New(clock, wire.NewRandom(2))
 	w.Typesense = typesense.New(clock, wire.NewRandom(3), TypesenseKey, "products")
 	return w

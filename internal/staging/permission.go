@@ -17,34 +17,52 @@ import (
 var actions = []string{"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage",
 	"secretsmanager:TagResource", "secretsmanager:UntagResource"}
 
-// mayWrite asks IAM whether we may change the secret, and says in words what came of it. IAM's simulation isn't
-// everywhere, and isn't the last word: it doesn't know the secret's own policy when a role asks, nor the tags a
-// policy's condition may depend on (IAM API reference, SimulatePrincipalPolicy). Only what it is sure of refuses.
+// mayWrite asks IAM whether we may change the secret, and says in words what came of it.
 func (l *Labels) mayWrite(ctx context.Context, arn string) (string, error) {
+	return l.may(ctx, asked{"write permissions", "they depend on tags or on the secret's own policy", arn, actions, func() bool { return l.ownPolicy(ctx, arn) }})
+}
+
+// May asks the same about one action on something that has no policy of its own. A definite no is a *rotation.Failure.
+func (l *Labels) May(ctx context.Context, action, arn string) (string, error) {
+	return l.may(ctx, asked{action, "it depends on tags", arn, []string{action}, func() bool { return false }})
+}
+
+// asked is what IAM is asked, and how the answer is put.
+type asked struct {
+	what, why string // why: where the answer isn't certain
+	arn       string
+	actions   []string
+	ownPolicy func() bool // may allow what the principal's don't
+}
+
+// may goes by IAM's simulation, which isn't everywhere, and isn't the last word: it doesn't know a resource's own policy
+// when a role asks, nor the tags a policy's condition may depend on (IAM API reference, SimulatePrincipalPolicy). Only
+// what it is sure of refuses.
+func (l *Labels) may(ctx context.Context, a asked) (string, error) {
 	if l.IAM == nil {
-		return "write permissions not checked", nil
+		return a.what + " not checked", nil
 	}
 	who, err := l.Identity(ctx)
 	if err != nil {
-		return "write permissions not checked: AWS doesn't say who we are", ctx.Err()
+		return a.what + " not checked: AWS doesn't say who we are", ctx.Err()
 	}
 	principal := l.principal(ctx, who)
 	if principal == "" {
-		return "write permissions not checked: " + who + " is neither role nor user", nil
+		return a.what + " not checked: " + who + " is neither role nor user", nil
 	}
 	out, err := l.IAM.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: &principal,
-		ActionNames: actions, ResourceArns: []string{arn}}, once)
+		ActionNames: a.actions, ResourceArns: []string{a.arn}}, once)
 	if err != nil {
 		code := cloud.Code(err)
 		if code == "" {
 			code = "no answer"
 		}
-		return fmt.Sprintf("write permissions not checked (SimulatePrincipalPolicy: %s)", cloud.Line(code)), ctx.Err()
+		return fmt.Sprintf("%s not checked (SimulatePrincipalPolicy: %s)", a.what, cloud.Line(code)), ctx.Err()
 	}
-	return l.verdict(ctx, arn, principal, out.EvaluationResults)
+	return a.verdict(principal, out.EvaluationResults)
 }
 
-func (l *Labels) verdict(ctx context.Context, arn, principal string, results []types.EvaluationResult) (string, error) {
+func (a asked) verdict(principal string, results []types.EvaluationResult) (string, error) {
 	var no, unsure []string
 	for _, r := range results {
 		action := aws.ToString(r.EvalActionName)
@@ -52,7 +70,7 @@ func (l *Labels) verdict(ctx context.Context, arn, principal string, results []t
 		case r.EvalDecision == types.PolicyEvaluationDecisionTypeAllowed:
 		case len(r.MissingContextValues) > 0:
 			unsure = append(unsure, action)
-		case r.EvalDecision == types.PolicyEvaluationDecisionTypeExplicitDeny, !l.ownPolicy(ctx, arn):
+		case r.EvalDecision == types.PolicyEvaluationDecisionTypeExplicitDeny, !a.ownPolicy():
 			no = append(no, action)
 		default:
 			unsure = append(unsure, action)
@@ -60,13 +78,13 @@ func (l *Labels) verdict(ctx context.Context, arn, principal string, results []t
 	}
 	switch {
 	case len(no) > 0:
-		return "", rotation.Failf(fmt.Sprintf("allow %s on %s", strings.Join(no, ", "), arn), "%s may not %s", principal, strings.Join(no, ", "))
+		return "", rotation.Failf(fmt.Sprintf("allow %s on %s", strings.Join(no, ", "), a.arn), "%s may not %s", principal, strings.Join(no, ", "))
 	case len(unsure) > 0:
-		return "write permissions not certain: they depend on tags or on the secret's own policy (" + strings.Join(unsure, ", ") + ")", nil
+		return a.what + " not certain: " + a.why + " (" + strings.Join(unsure, ", ") + ")", nil
 	case len(results) == 0:
-		return "write permissions not checked (SimulatePrincipalPolicy said nothing)", nil
+		return a.what + " not checked (SimulatePrincipalPolicy said nothing)", nil
 	}
-	return "write permissions checked", nil
+	return a.what + " checked", nil
 }
 
 // ownPolicy says whether the secret has, or may have, a policy of its own that could allow what the role's don't.

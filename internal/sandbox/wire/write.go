@@ -30,6 +30,7 @@ func WriteJSON(w io.Writer, service string, answer any, refused *Error) (status 
 var namespaces = map[string]string{
 	"sts": "https://sts.amazonaws.com/doc/2011-06-15/",
 	"iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+	"rds": "http://rds.amazonaws.com/doc/2014-10-31/",
 }
 
 // A Result is an answer of a query service: what stands inside <OperationResult>.
