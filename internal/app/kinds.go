@@ -9,6 +9,7 @@ import (
 	"github.com/rastup/rekey/internal/check"
 	"github.com/rastup/rekey/internal/check/command"
 	"github.com/rastup/rekey/internal/check/http"
+	"github.com/rastup/rekey/internal/consumer"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kms"
 	"github.com/rastup/rekey/internal/kind/manual"
@@ -48,6 +49,11 @@ func Checks() []check.Check {
 	}
 }
 
+// Consumers are what can take up a new version.
+func Consumers() []consumer.Consumer {
+	return []consumer.Consumer{}
+}
+
 // Shapes are what may stand in registry and configuration.
 func Shapes() registry.Shapes {
 	s := registry.Shapes{Kinds: map[string]func() any{}, Checks: map[string]func() any{}, Consumers: map[string]func() any{}}
@@ -56,6 +62,9 @@ func Shapes() registry.Shapes {
 	}
 	for _, c := range Checks() {
 		s.Checks[c.Name] = func() any { return c.Shape() }
+	}
+	for _, c := range Consumers() {
+		s.Consumers[c.Name] = func() any { return c.Shape() }
 	}
 	return s
 }
@@ -90,6 +99,13 @@ func (a *App) input(r *request.Request, e *registry.Entry) (plan.Input, error) {
 			}
 			t.Checks = append(t.Checks, use)
 		}
+		for _, u := range at.Consumers {
+			use, err := consumerUse(u)
+			if err != nil {
+				return plan.Input{}, err
+			}
+			t.Consumers = append(t.Consumers, use)
+		}
 		in.Targets = append(in.Targets, t)
 	}
 	return in, nil
@@ -108,6 +124,19 @@ func checkUse(u registry.Use) (plan.Use, error) {
 	return plan.Use{Name: u.Name, Uses: "check/" + u.Uses, With: u.With, Within: shape.Deadline()}, nil
 }
 
+func consumerUse(u registry.Use) (plan.Use, error) {
+	all := Consumers()
+	i := slices.IndexFunc(all, func(c consumer.Consumer) bool { return c.Name == u.Uses })
+	if i < 0 {
+		return plan.Use{}, fmt.Errorf("%s: no consumer %q", u.Pos, u.Uses)
+	}
+	shape := all[i].Shape()
+	if err := json.Unmarshal(u.With, shape); err != nil {
+		return plan.Use{}, fmt.Errorf("%s: %w", u.Pos, err)
+	}
+	return plan.Use{Name: u.Name, Uses: "consumer/" + u.Uses, With: u.With, Within: shape.Deadline()}, nil
+}
+
 // handlers are what carries a plan's steps out, on its environment's clients.
 func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotation.Handler, error) {
 	session, err := a.session(ctx, c.Plan.Environment, c.Actors.Operator)
@@ -124,6 +153,9 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 	d := check.Deps{HTTP: a.HTTP, Now: a.Clock.Now, Redact: a.redact, Lookup: a.Lookup, Checkout: a.Root, Arm: a.arm(deps)}
 	for _, c := range Checks() {
 		all["check/"+c.Name] = c.New(d)
+	}
+	for _, c := range Consumers() {
+		all["consumer/"+c.Name] = c.New(consumer.Deps{Now: a.Clock.Now})
 	}
 	return all, nil
 }

@@ -14,7 +14,7 @@ const (
 	spine   = "./internal/plan ./internal/apply ./internal/evidence ./internal/fence"
 	stores  = "./internal/evidence/*"
 	cover   = "./internal/redact ./internal/child ./internal/program"
-	checks  = "./internal/check/..."
+	checks  = "./internal/check/... ./internal/consumer/..."
 	media   = "./internal/report/... ./internal/notice/..."
 	secrets = "./internal/secret ./internal/staging ./internal/kind/..."
 	world   = "./internal/cloud ./internal/github ./internal/policy/lookup ./internal/sandbox/... ./internal/demo/... ./internal/app ./internal/actions"
@@ -50,6 +50,8 @@ var importRules = []importRule{
 		From: text, Not: "./internal/secret"},
 	{Rule: "only child imports os/exec",
 		From: "./internal/... ./cmd/... ./action", Except: "./internal/child", Not: "os/exec", Direct: true},
+	{Rule: "consumers and checks never import each other",
+		From: "./internal/consumer/* ./internal/check/*", Not: "./internal/consumer/* ./internal/check/*"},
 	{Rule: "kinds never import each other",
 		From: "./internal/kind/*", Except: "./internal/kind/kindtest", Not: "./internal/kind/*"},
 	{Rule: "app is imported by the program and its demo only",

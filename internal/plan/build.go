@@ -31,17 +31,18 @@ type Target struct {
 	With        json.RawMessage  // the kind's own block
 	Recipe      []rotation.Spec  // the kind's steps for it
 	Checks      []Use            // in order
+	Consumers   []Use            // in order
 	Window      *rotation.Window // from the request
 	Hours       *rotation.Hours  // from the configuration
 	Approvals   []string         // what people must approve, from the configuration; see rotation.Approval.For
 }
 
-// A Use is a check of a target. Its name is unique among them.
+// A Use is a check or a consumer of a target. Its name is unique among them.
 type Use struct {
 	Name   string
-	Uses   string            // the handler, "check/http"
+	Uses   string            // the handler, "check/http", "consumer/ecs"
 	With   json.RawMessage   // its block
-	Within rotation.Duration // until when it may become green
+	Within rotation.Duration // until when it may become green, or have taken up what is live
 }
 
 // Default deadlines. Preconditions wait for nothing, decommission and rollback are tried until they are done.
@@ -125,13 +126,19 @@ type builder struct {
 func (b *builder) build(urgent bool) error {
 	for _, phase := range rotation.Phases {
 		begin := len(b.plan.Steps)
+		if phase == rotation.Decommission { // nothing of the old credential goes while somebody runs with it
+			b.consumers(&b.plan.Steps, rotation.Step{Phase: phase, Name: "adopted", Looks: true})
+		}
 		for _, s := range b.target.Recipe {
 			if s.Phase == phase {
 				b.plan.Steps = append(b.plan.Steps, b.step(s))
 			}
 		}
 		switch phase {
+		case rotation.Deploy:
+			b.consumers(&b.plan.Steps, rotation.Step{Phase: phase, Name: "deploy"})
 		case rotation.Preconditions:
+			b.consumers(&b.plan.Steps, rotation.Step{Phase: phase, Name: "preflight", Looks: true})
 			b.checks(&b.plan.Steps, phase, "baseline", "baseline", "")
 		case rotation.Validate:
 			b.checks(&b.plan.Steps, phase, "validate", "validate", "")
@@ -149,7 +156,8 @@ func (b *builder) build(urgent bool) error {
 			continue
 		}
 		b.plan.Undo = append(b.plan.Undo, b.step(s))
-		if s.Name == "restore" { // prove that the old one works before the new one goes
+		if s.Name == "restore" { // who took up the new one takes up the old one; then prove that the old one works before the new one goes
+			b.consumers(&b.plan.Undo, rotation.Step{Phase: rotation.Rollback, Name: "back"})
 			b.checks(&b.plan.Undo, rotation.Rollback, "validate", "after-restore", s.Undoes)
 		}
 	}
@@ -174,6 +182,33 @@ func (b *builder) step(s rotation.Spec) rotation.Step {
 		step.Within = within[s.Phase]
 	}
 	return step
+}
+
+// consumers are a step like s for each consumer. What they read is what the kind recorded of old and new, and their own.
+func (b *builder) consumers(list *[]rotation.Step, s rotation.Step) {
+	for _, c := range b.target.Consumers {
+		at, deploy, look := s, "deploy/"+c.Name, "consumer/"+c.Name
+		at.Uses, at.With, at.Within, at.Reads = c.Uses, c.With, c.Within, []string{"preflight", "create", "promote", look, deploy}
+		switch at.Key = s.Name + "/" + c.Name; s.Name {
+		case "preflight":
+			at.Key, at.Within = look, 0
+		case "adopted":
+			at.Within, at.After, at.Delay = 0, b.after(), b.in.Retain
+		case "back":
+			at.Undoes, at.Within = deploy, 0 // tried until it is done
+		}
+		*list = append(*list, at)
+	}
+}
+
+// after is the step from which the kind counts the retention; "" where it has none.
+func (b *builder) after() string {
+	for _, s := range b.target.Recipe {
+		if s.Phase == rotation.Decommission && s.After != "" {
+			return s.After
+		}
+	}
+	return ""
 }
 
 // checks read what preflight and create recorded only to know which versions must never be printed.

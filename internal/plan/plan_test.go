@@ -64,6 +64,31 @@ func TestBuildOrdersStepsByPhaseAndUndoBesideThem(t *testing.T) {
 	}
 }
 
+func TestConsumersFollowWhatIsLiveBothWays(t *testing.T) {
+	in := input()
+	in.Targets = in.Targets[:1]
+	in.Targets[0].Hours = &rotation.Hours{Days: []string{"thu"}, From: "00:00", To: "23:00", Zone: "UTC"}
+	in.Targets[0].Consumers = []plan.Use{{Name: "web", Uses: "consumer/ecs", Within: rotation.Duration(20 * time.Minute)}, {Name: "jobs", Uses: "consumer/lambda"}}
+	p := build(t, in)[0]
+	if got, want := keys(p.Steps), "preflight consumer/web consumer/jobs baseline/health create test promote deploy/web deploy/jobs validate/health adopted/web adopted/jobs decommission"; got != want {
+		t.Errorf("steps %s\nwant  %s", got, want)
+	}
+	if got, want := keys(p.Undo), "restore back/web back/jobs after-restore/health discard"; got != want {
+		t.Errorf("undo %s\nwant %s", got, want)
+	}
+	deploy, _ := p.Step("deploy/web")
+	adopted, _ := p.Step("adopted/web")
+	back, _ := p.Step("back/web")
+	switch {
+	case deploy.Looks || deploy.Within != rotation.Duration(20*time.Minute) || deploy.Hours != nil:
+		t.Errorf("deploy: %+v", deploy)
+	case !adopted.Looks || adopted.Within != 0 || adopted.After != "promote" || adopted.Delay != in.Retain || adopted.Hours == nil:
+		t.Errorf("adopted: %+v", adopted)
+	case back.Undoes != "deploy/web" || back.Within != 0:
+		t.Errorf("back: %+v", back)
+	}
+}
+
 func TestWhatAPersonPreparesWaitsForNoWindow(t *testing.T) {
 	in := input()
 	in.Targets = in.Targets[:1]

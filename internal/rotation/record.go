@@ -178,6 +178,19 @@ func (p Past) Fact(step, key string) string {
 	return ""
 }
 
+// Done is when the step with this key was recorded as done; zero when it wasn't, or isn't in the reader's Reads.
+func (p Past) Done(step string) (at time.Time) {
+	if p.reads != nil && !slices.Contains(p.reads, step) {
+		return at
+	}
+	for _, r := range p.records {
+		if r.Step == step && r.Outcome == Done {
+			at = r.At
+		}
+	}
+	return at
+}
+
 // Inherited are the values a superseded rotation had recorded.
 func (p Past) Inherited(step, key string) (values []string) {
 	c, _ := p.Claim()
