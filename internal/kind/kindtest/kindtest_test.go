@@ -3,6 +3,7 @@ package kindtest
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -24,6 +25,8 @@ import (
 	"github.com/rastup/rekey/internal/staging"
 )
 
+var update = flag.Bool("update", false, "write the goldens anew")
+
 // TestMain keeps this machine's AWS configuration out.
 func TestMain(m *testing.M) {
 	for _, key := range []string{"AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"} {
@@ -36,7 +39,7 @@ func TestMain(m *testing.M) {
 
 func TestSecretsManager(t *testing.T) { Run(t, wholeValue) }
 
-var wholeValue = World{Kind: secretsmanager.Kind(), New: vault}
+var wholeValue = World{Kind: secretsmanager.Kind(), Of: "whole value", New: vault}
 
 type now func() time.Time
 
@@ -226,3 +229,5 @@ func (v *vaultWorld) restored() error {
 	}
 	return nil
 }
+
+func TestCosts(t *testing.T) { Golden(t, *update, Costs(t, wholeValue, nil)) }

@@ -88,12 +88,16 @@ func (h *handler) set(ctx context.Context, t *Target, past rotation.Past) (rotat
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	d, err := h.new(ctx, t, past)
+	fresh, err := h.labels.Fresh(ctx, past)
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	if d.user == "" {
-		return rotation.Result{Wait: "the new version to become readable", Again: readable}, nil
+	if fresh.Empty() {
+		return rotation.Result{Wait: "the new version to become readable as AWSPENDING", Again: readable}, nil
+	}
+	d, err := h.read(fresh, fmt.Sprintf("the new version of %q", t.Secret))
+	if err != nil {
+		return rotation.Result{}, err
 	}
 	if d.user != a.New {
 		return rotation.Result{}, rotation.Failf(staging.Discarded, "the new version is for another account than %q", a.New)

@@ -59,11 +59,15 @@ type Accounts struct {
 func World(k kind.Kind, a Accounts, target map[string]any, single bool) kindtest.World {
 	j, n := NewJudge(), 0
 	target["secret"], target["admin"] = Secret, Admin
+	of := "alternating users"
+	if single {
+		of = "single user"
+	}
 	with, err := json.Marshal(target)
 	if err != nil {
 		panic(err)
 	}
-	return kindtest.World{Kind: k, Apart: 12, New: func(now func() time.Time) kindtest.Instance {
+	return kindtest.World{Kind: k, Of: of, Apart: 13, New: func(now func() time.Time) kindtest.Instance {
 		var p *pair
 		j.Do(func() {
 			n++
