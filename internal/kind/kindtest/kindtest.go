@@ -64,6 +64,8 @@ type Instance struct {
 	Promoted func() string
 	// Begun is a person who begins a change of their own by hand; whole says whether it is still as they left it.
 	Begun func() (whole func() error)
+	// Revived is a person who lets the old credential of past work again. Required where Kind.Refused.
+	Revived func(past rotation.Past)
 	// Busy is how the service answers a call that it didn't take: too fast, or an error of its own. nil: as AWS does.
 	Busy func(out http.ResponseWriter, r *http.Request, broken bool)
 	// Person is what a person must do while the bot waits. nil: nothing.

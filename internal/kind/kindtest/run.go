@@ -56,6 +56,7 @@ func Run(t *testing.T, w World) {
 	t.Run("the instance is judged", func(t *testing.T) { checkJudges(t, w) })
 	t.Run("looking changes nothing", func(t *testing.T) { looksOnly(t, w) })
 	t.Run("each step twice", func(t *testing.T) { twice(t, w) })
+	t.Run("the old credential is dead", func(t *testing.T) { negative(t, w) })
 	sum := newTally(w)
 	t.Run("every call", func(t *testing.T) {
 		t.Run("all", func(t *testing.T) {

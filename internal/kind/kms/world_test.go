@@ -117,6 +117,9 @@ func vault(clock func() time.Time, m own.Make) kindtest.Instance {
 				return nil
 			}
 		},
+		Revived: func(past rotation.Past) {
+			must(w.KMS.SetByHand(sandbox.Home, past.Fact(preflight, factOld), own.Enabled, clock()))
+		},
 		Happened: s.happened, Finished: s.finished, Restored: s.restored,
 	}
 }

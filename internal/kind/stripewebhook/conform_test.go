@@ -115,7 +115,10 @@ func shopWith(clock func() time.Time, key string) kindtest.Instance {
 		},
 		Reads: reads, Name: called, Busy: busy,
 		State: s.state, Live: func() string { return s.look().Labels[sm.Current] }, Always: s.always, Destroyed: s.destroyed,
-		Value:    func(id string) string { return s.signing(s.look().Version(id)) },
+		Value: func(id string) string { return s.signing(s.look().Version(id)) },
+		Revived: func(past rotation.Past) {
+			w.Stripe.Edit(past.Fact("preflight", factEndpoint), func(e *stripe.Endpoint) { e.Deleted, e.Disabled = false, false })
+		},
 		Promoted: s.promoted, Begun: s.begun, Happened: s.happened, Finished: s.finished, Restored: s.restored,
 	}
 }

@@ -112,6 +112,7 @@ func (s *store) instance() kindtest.Instance {
 		Reads: reads, Name: called, Busy: busy,
 		State: s.state, Live: func() string { return s.look().Labels[sm.Current] }, Always: s.always, Destroyed: s.destroyed,
 		Value:    func(id string) string { return s.value(s.look().Version(id)) },
+		Revived:  func(rotation.Past) { s.ts.Add(s.first) },
 		Promoted: s.promoted, Begun: s.begun, Happened: s.happened, Finished: s.finished, Restored: s.restored,
 	}
 }

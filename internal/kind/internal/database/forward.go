@@ -211,8 +211,11 @@ func (h *handler) promote(ctx context.Context, _ *Target, past rotation.Past) (r
 	return h.labels.Promote(ctx, past)
 }
 
-// refusal says whether err is a login's refusal, and nothing else.
-func refusal(err error) bool {
+// refusal is a login's refusal, nil where err is none: only the server's own word is one.
+func refusal(err error) *Error {
 	var e *Error
-	return errors.As(err, &e) && e.Class == Refused
+	if errors.As(err, &e) && (e.Class == Refused || e.Class == Barred) {
+		return e
+	}
+	return nil
 }

@@ -122,6 +122,10 @@ func (p *pair) instance(k kind.Kind, with json.RawMessage) kindtest.Instance {
 		},
 		Happened: p.happened, Finished: p.finished, Restored: p.restored,
 		Value: func(id string) string { _, password := Document(p.vault.Look().Version(id).Text); return password },
+		Revived: func(past rotation.Past) {
+			user, password := Document(p.vault.Look().Version(past.Fact("preflight", "old")).Text)
+			p.judge.Do(func() { p.Change(user, password) })
+		},
 		Promoted: func() string {
 			p.hands++
 			user, _ := Document(p.vault.Look().At(sm.Current).Text)
