@@ -20,7 +20,7 @@ func TestTheREADMEReportsEveryKind(t *testing.T) {
 	if err != nil || len(dirs) == 0 {
 		t.Fatal(dirs, err)
 	}
-	names := map[string]string{"stripewebhook": "stripe-webhook"}
+	names := map[string]string{"stripewebhook": "stripe-webhook", "rdsmaster": "rds-master"}
 	for _, file := range dirs {
 		name := filepath.Base(filepath.Dir(file))
 		if n := names[name]; n != "" {
