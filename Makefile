@@ -2,7 +2,7 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test race full conformance mutants fuzz lint golden bench tools optional clean
+.PHONY: help demo quick test race full conformance report mutants fuzz lint golden bench tools optional clean
 
 TOOLS   := $(CURDIR)/.tools
 DEMO    ?= demo
@@ -23,8 +23,8 @@ test: ## everything: lint, demo, all tests with the race detector and real compo
 	.ci/openapi
 	$(MAKE) --no-print-directory lint
 	out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; $(MAKE) --no-print-directory demo DEMO="$$out/demo"
-	$(MAKE) --no-print-directory race
-	$(MAKE) --no-print-directory full
+	report=$$(mktemp); trap 'rm -f "$$report"' EXIT; export REKEY_REPORT="$$report"; \
+	  $(MAKE) --no-print-directory race && $(MAKE) --no-print-directory full && $(TABLE) "$$report"
 	@$(MAKE) --no-print-directory optional
 
 race: tools
@@ -39,8 +39,16 @@ full: tools
 	  if REKEY_FULL=1 go test -v -shuffle=on -count=1 -timeout=60m $(FULL) >"$$log" 2>&1; \
 	  then grep -E '^ok|[0-9] (cases|histories|secrets|canaries)|caught by' "$$log"; else cat "$$log"; exit 1; fi
 
-conformance: tools ## every case of every kind's conformance suite; an hour or so
-	REKEY_FULL=1 go test -v -count=1 -timeout=3h ./internal/kind/... | grep -E '^(ok|FAIL|---)|[0-9] cases|histories'
+# The suites leave what they counted in the file that REKEY_REPORT names.
+TABLE := go run ./internal/kind/kindtest/ledger/table
+conformance: tools ## every case of every kind's conformance suite, and the rollback report; an hour or so
+	@report=$$(mktemp); trap 'rm -f "$$report"' EXIT; export REKEY_REPORT="$$report" REKEY_FULL=1; bad=0; \
+	  go test -v -count=1 -timeout=3h ./internal/kind/... | grep -E '^(ok|FAIL|---)|[0-9] cases|histories' || bad=1; \
+	  $(TABLE) "$$report"; exit $$bad
+
+report: ## the rollback report of the selection into README.md, a minute or so; of every case with REKEY_FULL=1
+	@report=$$(mktemp); trap 'rm -f "$$report"' EXIT; export REKEY_REPORT="$$report"; \
+	  go test -p 1 -count=1 -timeout=3h -run '^(TestConformance|TestSecretsManager)' ./internal/kind/... && $(TABLE) -into README.md "$$report"
 
 mutants: ## mistakes put into copies of the program, which the histories must notice; an hour or so
 	REKEY_MUTANTS=1 go test -v -count=1 -timeout=3h -run TestMutants ./internal/demo/town/histories

@@ -271,7 +271,7 @@ func (t *teller) jobEnded(s workflow.Step, text string, err error) {
 			t.together(env)
 			return
 		}
-		t.line.Finish(rotation.Chain{Environment: env, Secret: secretName}, note)
+		t.line.Finish(rotation.Chain{Environment: env, Secret: t.errand.secrets[0]}, note)
 	case "due":
 		t.look()
 		t.looked()

@@ -92,7 +92,7 @@ api_key: {secret: rekey/dev/stripe-api-key}`,
 func masterUser() other {
 	const stored, instance = "rekey/dev/shop-master", "shop-dev"
 	old := login{"postgres", "shop-dev.example", 5432, "shop", "master", "sandbox-only-master-2026-10"}
-	return other{kind: "rds-master", secret: "shop/master", service: "RDS", target: "{secret: " + stored + ", instance: " + instance + "}",
+	return other{kind: "rds-master", secret: "shop/master", service: "RDS", alone: true, target: "{secret: " + stored + ", instance: " + instance + "}",
 		stand: func(_ context.Context, s *scene) error {
 			s.AWS.RDS.MakeByHand(sandbox.Home, rds.Database{ID: instance, Username: old.Username, Password: old.Password})
 			_, err := s.AWS.PutByHand(stored, old.String())

@@ -18,6 +18,7 @@ import (
 type other struct {
 	kind, secret string
 	service      string // as people call it
+	alone        bool   // it waits within a job, which moves the clock: beside it, others' times would depend on who was faster
 	target       string // as the registry writes it for dev: lines of YAML
 	// stand makes the service and what was there before, as people did long ago.
 	stand func(ctx context.Context, s *scene) error
@@ -50,18 +51,44 @@ environments: [dev]
 `
 )
 
-// others is the second errand: one secret of each other kind, in one environment.
+// others is the second errand, one secret of each other kind in one environment, and one more for each that goes alone.
 func (t *teller) others(ctx context.Context) error {
-	all := theOthers()
-	e := errand{title: "Rotate what the contractor could read", why: "Their contract ends today. Tag contractor says what it is.",
-		at: othersAt, text: othersRequest, description: "Their contract ends today.\n"}
+	var together, alone []other
+	for _, o := range theOthers() {
+		if o.alone {
+			alone = append(alone, o)
+		} else {
+			together = append(together, o)
+		}
+	}
+	fmt.Fprintf(t.w, "\nThen a secret of each other kind, in dev alone: %s.\n\n", list(theOthers()))
+	words := fmt.Sprintf("a contractor leaves, who could read %s in dev", report.Count(len(together), "secret"))
+	if err := t.also(ctx, together, "contractor", errand{title: "Rotate what the contractor could read", why: "Their contract ends today. Tag contractor says what it is.",
+		words: words, at: othersAt, text: othersRequest, description: "Their contract ends today.\n"}); err != nil {
+		return err
+	}
+	for _, o := range alone {
+		fmt.Fprintln(t.w)
+		day := t.now().UTC()
+		e := errand{title: "Rotate " + o.secret, why: "It is due.", words: o.secret + " is due", description: "It is due.\n",
+			at:   day.Format("rotations/2006/01/2006-01-02-") + strings.ReplaceAll(o.secret, "/", "-") + ".yaml",
+			text: "secret: " + o.secret + "\nticket: \"#%d\"\nenvironments: [dev]\n"}
+		if err := t.also(ctx, []other{o}, "", e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// also is an errand for secrets that are made for it, tagged, and what comes of them.
+func (t *teller) also(ctx context.Context, all []other, tag string, e errand) error {
 	rows, targets := "", ""
 	for _, o := range all {
 		if err := o.stand(ctx, t.scene); err != nil {
 			return fmt.Errorf("make what %s needs: %w", o.kind, err)
 		}
 		e.secrets = append(e.secrets, o.secret)
-		rows += fmt.Sprintf("| `%s` | %s | @rastup/platform | 90 days | 2026-10-12 | contractor |\n", o.secret, o.kind)
+		rows += fmt.Sprintf("| `%s` | %s | @rastup/platform | 90 days | 2026-10-12 | %s |\n", o.secret, o.kind, tag)
 		targets += fmt.Sprintf("\n## `%s`\n\n```yaml\ndev:\n  target:\n    %s\n```\n", o.secret, strings.ReplaceAll(strings.TrimSpace(o.target), "\n", "\n    "))
 	}
 	e.meanwhile = func(ctx context.Context) error {
@@ -75,8 +102,6 @@ func (t *teller) others(ctx context.Context) error {
 		}
 		return nil
 	}
-	e.words = fmt.Sprintf("a contractor leaves, who could read %s in dev", report.Count(len(all), "secret"))
-	fmt.Fprintf(t.w, "\nThen a secret of each other kind, in dev alone: %s.\n\n", list(all))
 	// In the afternoon. What waits in a job moves this clock for all: so nothing is to come due between a run and half an
 	// hour after it.
 	t.Clock.Move(t.now().Truncate(time.Hour).Add(3 * time.Hour).Sub(t.now()))

@@ -29,6 +29,22 @@ func (l *Labels) New(ctx context.Context, past rotation.Past) (Content, error) {
 	return l.recorded(ctx, past, past.Fact(create, factNew))
 }
 
+// Fresh is New while AWSPENDING is on it: empty where somebody else's rotation has taken that, or it isn't shown yet.
+func (l *Labels) Fresh(ctx context.Context, past rotation.Past) (Content, error) {
+	k, err := recall(past)
+	if err != nil || k.new == "" {
+		return Content{}, err
+	}
+	c, err := l.get(ctx, k.arn, k.new, Pending)
+	if notThere(err) || cloud.Code(err) == cloud.InvalidRequest {
+		return Content{}, nil
+	}
+	if err != nil {
+		return Content{}, cloud.Judge(err, fmt.Sprintf("read %s of %q", version(k.new), called(k.arn)))
+	}
+	return c, nil
+}
+
 func (l *Labels) recorded(ctx context.Context, past rotation.Past, id string) (Content, error) {
 	k, err := recall(past)
 	if err != nil || id == "" {

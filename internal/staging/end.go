@@ -32,10 +32,11 @@ func (l *Labels) Decommission(ctx context.Context, past rotation.Past) (rotation
 		if id == live.new {
 			continue // a superseded rotation was restored by hand to what is live now
 		}
-		if err := l.strip(ctx, k.arn, id, labels); err != nil {
+		if err := l.strip(ctx, s, k.arn, id, labels); err != nil {
 			return rotation.Result{}, err
 		}
-		if wait, err := l.bare(ctx, k.arn, id); wait.Wait != "" || err != nil {
+		var wait rotation.Result
+		if s, wait, err = l.bare(ctx, k.arn, id); wait.Wait != "" || err != nil {
 			return wait, err
 		}
 	}
@@ -62,10 +63,10 @@ func (l *Labels) Discard(ctx context.Context, past rotation.Past) (rotation.Resu
 	if s.at[Current] == k.new {
 		return rotation.Result{}, rotation.Failf("restore the old version first", "%s of %q is the live one", version(k.new), called(k.arn))
 	}
-	if err := l.strip(ctx, k.arn, k.new, []string{Pending, Previous}); err != nil {
+	if err := l.strip(ctx, s, k.arn, k.new, []string{Pending, Previous}); err != nil {
 		return rotation.Result{}, err
 	}
-	if wait, err := l.bare(ctx, k.arn, k.new); wait.Wait != "" || err != nil {
+	if _, wait, err := l.bare(ctx, k.arn, k.new); wait.Wait != "" || err != nil {
 		return wait, err
 	}
 	return rotation.Result{Text: "no label is left on " + version(k.new)}, nil
@@ -84,10 +85,10 @@ func orphan(s *look, k kept, past rotation.Past) rotation.Result {
 }
 
 // bare waits until a look shows no label on a version.
-func (l *Labels) bare(ctx context.Context, name, id string) (rotation.Result, error) {
+func (l *Labels) bare(ctx context.Context, name, id string) (*look, rotation.Result, error) {
 	s, err := l.look(ctx, name)
 	if err != nil || len(s.on(id)) == 0 {
-		return rotation.Result{}, err
+		return s, rotation.Result{}, err
 	}
-	return rotation.Result{Wait: fmt.Sprintf("Secrets Manager to show %s without labels", version(id)), Again: 3 * time.Second}, nil
+	return s, rotation.Result{Wait: fmt.Sprintf("Secrets Manager to show %s without labels", version(id)), Again: 3 * time.Second}, nil
 }

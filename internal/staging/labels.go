@@ -130,13 +130,9 @@ func (l *Labels) move(ctx context.Context, name, label, from, to string) error {
 	}
 }
 
-// strip takes every label off a version. All of them must be in ours: one that isn't says that somebody still
+// strip takes every label off a version, which s is a look at. All of them must be in ours: one that isn't says that somebody still
 // holds the version, and nothing is removed then.
-func (l *Labels) strip(ctx context.Context, name, id string, ours []string) error {
-	s, err := l.look(ctx, name)
-	if err != nil {
-		return err
-	}
+func (l *Labels) strip(ctx context.Context, s *look, name, id string, ours []string) error {
 	labels := s.on(id)
 	for _, label := range labels {
 		if !slices.Contains(ours, label) {

@@ -254,7 +254,9 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !changes { // what is written may hold chance, and is never sent beside another write
 		what += string(body)
 	}
+	answered := t.g.lab.meter.call(req.Context(), t.in.Name(req), request(req, body), changes)
 	turn(what)
+	defer answered()
 	if err := t.g.pass(req.Context(), t.in.Name(req), changes, false, effect, refuse); err != nil {
 		return nil, err
 	}

@@ -20,10 +20,13 @@ import (
 // A World is one kind and how to stand up its services. Kind's Overlap and Refused are what it is held to.
 type World struct {
 	Kind kind.Kind
+	// Of is which of the kind's worlds it is, in a word or two for the report: its strategy, the spec of its key.
+	Of string
 	// New is fresh services with one seeded target. now is the world's time. Always called in the bubble.
 	New func(now func() time.Time) Instance
 	// Apart is for worlds of real servers, where a history takes a while: the selection is every so manieth disturbance of
-	// an act, at one call, and the full suite every so manieth call. 0 is as fast as memory.
+	// an act, at one call, and the full suite every so manieth call. It has no divisor in common with the number of
+	// disturbances, or some would never be tried. 0 is as fast as memory.
 	Apart int
 	// Stride is how many calls apart the selection's cases are, for kinds with many calls; 0: 23.
 	Stride int
@@ -61,6 +64,8 @@ type Instance struct {
 	Promoted func() string
 	// Begun is a person who begins a change of their own by hand; whole says whether it is still as they left it.
 	Begun func() (whole func() error)
+	// Revived is a person who lets the old credential of past work again. Required where Kind.Refused.
+	Revived func(past rotation.Past)
 	// Busy is how the service answers a call that it didn't take: too fast, or an error of its own. nil: as AWS does.
 	Busy func(out http.ResponseWriter, r *http.Request, broken bool)
 	// Person does what a step waits for them to do. Required where steps ask.

@@ -3,6 +3,7 @@ package kindtest
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"net/http"
 	"os"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/rastup/rekey/internal/kind/secretsmanager"
 	"github.com/rastup/rekey/internal/rotation"
 )
+
+var update = flag.Bool("update", false, "write the goldens anew")
 
 // TestMain keeps this machine's AWS configuration out.
 func TestMain(m *testing.M) {
@@ -26,7 +29,7 @@ func TestMain(m *testing.M) {
 
 func TestSecretsManager(t *testing.T) { Run(t, wholeValue) }
 
-var wholeValue = World{Kind: secretsmanager.Kind(), New: vault}
+var wholeValue = World{Kind: secretsmanager.Kind(), Of: "whole value", New: vault}
 
 const (
 	name      = vaulttest.Name
@@ -56,3 +59,5 @@ func handler(rt http.RoundTripper, seen func([]byte)) (rotation.Handler, func(co
 	}
 	return secretsmanager.New(kind.On(s, seen)), arm, nil
 }
+
+func TestCosts(t *testing.T) { Golden(t, *update, Costs(t, wholeValue, nil)) }

@@ -39,6 +39,7 @@ type lab struct {
 	world  World
 	twist  twist
 	mem    *memory
+	meter  *meter // optional
 	sites  map[rotation.Chain]*site
 	here   sync.Mutex // one call arrives at a time
 	mu     sync.Mutex // of all below

@@ -56,9 +56,9 @@ func Run(t *testing.T, w World) {
 	t.Run("the instance is judged", func(t *testing.T) { checkJudges(t, w) })
 	t.Run("looking changes nothing", func(t *testing.T) { looksOnly(t, w) })
 	t.Run("each step twice", func(t *testing.T) { twice(t, w) })
-	total := 0
+	t.Run("the old credential is dead", func(t *testing.T) { negative(t, w) })
+	sum := newTally(w)
 	t.Run("every call", func(t *testing.T) {
-		counts := make(chan int, 10000)
 		t.Run("all", func(t *testing.T) {
 			k := 0
 			for _, sc := range scenarios {
@@ -70,8 +70,8 @@ func Run(t *testing.T, w World) {
 						at := k
 						t.Run(fmt.Sprintf("%s/%s/%s", sc.name, a.name, d), func(t *testing.T) {
 							t.Parallel()
-							n, bad := w.tries(t, sc, i, d, at)
-							counts <- n
+							all, bad := w.tries(t, sc, i, d, at)
+							sum.add(d.mode, all, bad)
 							if bad != nil {
 								t.Error(bad)
 							}
@@ -80,13 +80,10 @@ func Run(t *testing.T, w World) {
 				}
 			}
 		})
-		close(counts)
-		for n := range counts {
-			total += n
-		}
 	})
-	t.Logf("%s: %d cases", w.Kind.Name, total)
-	fmt.Printf("kindtest: %s: %d cases\n", w.Kind.Name, total)
+	if err := sum.tell(t); err != nil {
+		t.Error(err)
+	}
 }
 
 // stride is how many calls apart the tried ones are.
@@ -98,20 +95,26 @@ func (w World) stride() int {
 }
 
 // tries is the calls of an act that are tried with a disturbance, the kth of all.
-func (w World) tries(t *testing.T, sc scenario, i int, d disturbance, k int) (cases int, bad *defect) {
+func (w World) tries(t *testing.T, sc scenario, i int, d disturbance, k int) (all []plan.State, bad *defect) {
 	switch {
 	case w.Apart == 0:
 		return each(t, w, twist{}, sc, i, d, w.stride())
 	case Full():
 		return each(t, w, twist{}, sc, i, d, w.Apart)
 	}
-	for at := 1 + k*37%150; ; at = at / 2 { // an act with fewer calls is tried at an earlier one
-		more := false
-		synctest.Test(t, func(t *testing.T) { more, bad = one(w, twist{}, sc, i, d, at) })
-		if more || bad != nil {
-			return 1, bad
+	for at := 1 + k*37%150; at > 0; {
+		var h history
+		synctest.Test(t, func(t *testing.T) { h = one(w, twist{}, sc, i, d, at) })
+		switch {
+		case h.bad != nil || h.acted:
+			return []plan.State{h.end}, h.bad
+		case h.more:
+			at--
+		default: // an act with fewer calls is tried at an earlier one
+			at /= 2
 		}
 	}
+	return nil, nil
 }
 
 // A defect is a history that went wrong.
@@ -122,77 +125,92 @@ type defect struct {
 
 func (d *defect) Error() string { return d.what + "\n" + strings.Join(d.story, "\n") }
 
-// each disturbs an act at each of its calls, and stops at the first history that goes wrong.
-func each(t *testing.T, w World, tw twist, sc scenario, i int, d disturbance, step int) (cases int, bad *defect) {
+// each disturbs an act at each of its calls, and stops at the first history that goes wrong. all is where they ended.
+func each(t *testing.T, w World, tw twist, sc scenario, i int, d disturbance, step int) (all []plan.State, bad *defect) {
 	offset := 0
 	for _, c := range sc.name + d.String() {
 		offset += int(c)
 	}
-	for at := 1 + offset%step; ; at += step {
-		more := false
-		synctest.Test(t, func(t *testing.T) { more, bad = one(w, tw, sc, i, d, at) })
-		if !more || bad != nil {
-			return cases, bad
+	for at := 1 + offset%step; ; {
+		var h history
+		synctest.Test(t, func(t *testing.T) { h = one(w, tw, sc, i, d, at) })
+		switch {
+		case !h.more || h.bad != nil:
+			return all, h.bad
+		case h.acted:
+			all = append(all, h.end)
+			at += step
+		default: // the disturbance makes nothing of this call, but of a later one
+			at++
 		}
-		cases++
 	}
 }
 
-// one is one history. more is false when the act has fewer calls than at.
-func one(w World, tw twist, sc scenario, i int, d disturbance, at int) (more bool, bad *defect) {
+// A history is what came of one.
+type history struct {
+	more  bool // the act has as many calls
+	acted bool // there was a disturbance: a person acts between steps only
+	end   plan.State
+	bad   *defect
+}
+
+// one is one history.
+func one(w World, tw twist, sc scenario, i int, d disturbance, at int) history {
 	l, err := newLab(w, tw, chain)
 	if err != nil {
-		return false, &defect{what: err.Error()}
+		return history{bad: &defect{what: err.Error()}}
 	}
 	defer l.sweep()
-	wrong := func(err error) *defect {
-		return &defect{fmt.Sprintf("%s: %s, call %d: %v", sc.name, sc.acts[i].name, at, err), l.story}
+	wrong := func(err error) history {
+		return history{more: true, acted: true, bad: &defect{fmt.Sprintf("%s: %s, call %d: %v", sc.name, sc.acts[i].name, at, err), l.story}}
 	}
 	for _, a := range sc.acts[:i] {
 		l.begin(a)
 		if err := l.settle(a); err != nil {
-			return true, wrong(fmt.Errorf("undisturbed: %w", err))
+			return wrong(fmt.Errorf("undisturbed: %w", err))
 		}
 	}
 	a := sc.acts[i]
 	l.begin(a)
 	p, at, over := l.disturbed(a, d, at)
-	g, name := p.g, p.g.name(at)
-	l.tell("!! %s: call %d, %s", d, at, name)
-	if g.count() < at {
-		return false, nil
+	if p.g.count() < at {
+		return history{}
 	}
-	var err2 error
+	name := p.g.name(at)
+	l.tell("!! %s: call %d, %s", d, at, name)
 	end, attempts := sc.acts[len(sc.acts)-1].until, sc.attempts
 	switch {
 	case d.mode == promoted || d.mode == begun:
-		if err := l.meddled(a); err != nil {
-			return true, wrong(fmt.Errorf("%s: %w", name, err))
+		if s := l.sites[chain]; s.byHand == "" && s.whole == nil {
+			return history{more: true}
 		}
-		return true, nil
+		if end, err = l.meddled(a); err != nil {
+			return wrong(fmt.Errorf("%s: %w", name, err))
+		}
+		return history{more: true, acted: true, end: end}
 	case over || d.mode != stalled && d.mode != stalledIn:
-		err2 = l.rest(sc.acts[i:], true)
+		err = l.rest(sc.acts[i:], true)
 	case d.all:
-		err2 = l.overtaken(sc.acts[i:], p)
+		err = l.overtaken(sc.acts[i:], p)
 	case d.with != nil:
 		_, _ = l.run(d.with(l))
 		close(p.g.resume)
 		<-p.g.ended
 		end, attempts = plan.Finished, attempts+1
-		err2 = l.both(a.job, d.with)
+		err = l.both(a.job, d.with)
 	default:
 		_, _ = l.run(a.job(l))
 		close(p.g.resume)
 		<-p.g.ended
-		err2 = l.rest(sc.acts[i:], true)
+		err = l.rest(sc.acts[i:], true)
 	}
-	if err2 != nil {
-		return true, wrong(fmt.Errorf("%s: %w", name, err2))
+	if err == nil {
+		err = l.judge(chain, end, attempts)
 	}
-	if err := l.judge(chain, end, attempts); err != nil {
-		return true, wrong(fmt.Errorf("%s: %w", name, err))
+	if err != nil {
+		return wrong(fmt.Errorf("%s: %w", name, err))
 	}
-	return true, nil
+	return history{more: true, acted: true, end: end}
 }
 
 // disturbed is a process with a disturbance at its call at, or the one that goes on after a person did what it asked
@@ -230,24 +248,25 @@ func (l *lab) overtaken(acts []act, p *process) error {
 
 // meddled lets a rotation go on for three days after a person did something by hand. It may end as it likes or be
 // stuck, but what the person did stays, and the records are honest.
-func (l *lab) meddled(a act) error {
+func (l *lab) meddled(a act) (end plan.State, err error) {
 	for range 24 {
-		_, _ = l.run(a.job(l))
+		st, _ := l.run(a.job(l))
+		end = st.Decision.State
 		time.Sleep(3 * time.Hour)
 	}
 	s := l.sites[chain]
 	if s.whole != nil {
 		if err := s.whole(); err != nil {
-			return fmt.Errorf("what a person had begun: %w", err)
+			return end, fmt.Errorf("what a person had begun: %w", err)
 		}
 	}
 	if id := s.byHand; id != "" && s.Live() != id && !l.knows(chain, id) {
-		return fmt.Errorf("a person had made %s the live one, now it is %s", id, s.Live())
+		return end, fmt.Errorf("a person had made %s the live one, now it is %s", id, s.Live())
 	}
 	if err := l.honest(chain); err != nil {
-		return err
+		return end, err
 	}
-	return l.fine()
+	return end, l.fine()
 }
 
 // knows says whether a preflight found id as the live one: then it may be rotated.

@@ -3,6 +3,7 @@ package kindtest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -29,12 +30,15 @@ func (t transport) DialContext(ctx context.Context, network, addr string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	return &wire{Conn: c, t: t}, nil
+	w := &wire{Conn: c, t: t, ctx: ctx}
+	w.sent = sync.NewCond(&w.mu)
+	return w, nil
 }
 
 type wire struct {
 	net.Conn
-	t transport
+	t   transport
+	ctx context.Context // it was dialled in: whose calls they are
 
 	mu       sync.Mutex
 	answer   []byte // arrived, not yet read
@@ -42,6 +46,8 @@ type wire struct {
 	kept     bool // a message is still on its way
 	closed   bool
 	deadline time.Time
+	sending  bool       // a message is at the gate
+	sent     *sync.Cond // broadcast when any of these change
 }
 
 func (w *wire) Write(b []byte) (int, error) {
@@ -51,10 +57,19 @@ func (w *wire) Write(b []byte) (int, error) {
 	}
 	w.mu.Lock()
 	cut := w.cut
+	w.sending = cut == nil
 	w.mu.Unlock()
 	if cut != nil {
 		return 0, cut
 	}
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.sending = false
+		w.sent.Broadcast()
+	}()
+	answered := w.t.g.lab.meter.call(w.ctx, name, fmt.Sprintf("%p %s", w, b), changes)
+	defer answered()
 	turn(name)
 	message := bytes.Clone(b)
 	err := w.t.g.pass(context.Background(), name, changes, false, func() error { return w.arrive(name, message, changes) }, func() error { return errCut })
@@ -101,8 +116,13 @@ func (w *wire) arrive(name string, message []byte, changes bool) error {
 	return err
 }
 
+// Read doesn't wait for the server while a message is held up at the gate: that would be real time, in which the bubble's
+// stands still. (A client that takes a write for slow reads beside it.)
 func (w *wire) Read(b []byte) (int, error) {
 	w.mu.Lock()
+	for w.sending && w.cut == nil && !w.closed && (w.deadline.IsZero() || time.Now().Before(w.deadline)) {
+		w.sent.Wait()
+	}
 	if w.cut != nil {
 		defer w.mu.Unlock()
 		return 0, w.cut
@@ -121,6 +141,7 @@ func (w *wire) SetDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.deadline = t
+	w.sent.Broadcast()
 	return w.Conn.SetDeadline(t)
 }
 
@@ -128,6 +149,7 @@ func (w *wire) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
+	w.sent.Broadcast()
 	if w.kept {
 		return nil // closed when the message has arrived
 	}

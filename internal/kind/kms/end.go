@@ -204,20 +204,26 @@ func (h *handler) refused(ctx context.Context, _ Target, past rotation.Past) (ro
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	var said []string
-	for _, arn := range k.olds(past) {
+	facts, said := map[string]string{}, []string{}
+	for i, arn := range k.olds(past) {
 		l, err := h.describe(ctx, arn)
+		state := "" // as it is shown, which may lag; the refusal doesn't
 		if err == nil {
+			state = ", " + string(l.KeyState) + ","
 			_, err = h.act(ctx, l.KeyMetadata)
 		}
 		switch code := cloud.Code(err); {
 		case err == nil:
 			return rotation.Result{}, rotation.Failf("see who brought it back, and why", "%s still works", called(arn))
-		case code == invalidState || code == isDisabled || code == notFound:
-			said = append(said, fmt.Sprintf("%s was tried and refused: %s", called(arn), code))
+		case code == notFound:
+			facts[factRefused+suffix(i)] = code
+			said = append(said, fmt.Sprintf("%s%s isn't there any more: %s", called(arn), state, code))
+		case code == invalidState || code == isDisabled: // either, of a key that is to be deleted
+			facts[factRefused+suffix(i)] = code
+			said = append(said, fmt.Sprintf("%s%s was tried and refused: %s", called(arn), state, code))
 		default:
 			return rotation.Result{}, cloud.Judge(err, "try "+called(arn))
 		}
 	}
-	return rotation.Result{Text: strings.Join(said, "; ")}, nil
+	return rotation.Result{Facts: facts, Text: strings.Join(said, "; ")}, nil
 }

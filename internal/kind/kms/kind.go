@@ -30,6 +30,8 @@ const (
 	factFound  = "found"  // and a number: ARN of a key that was made without an answer
 	factKept   = "kept"   // ARN of a new key that stays after the rollback
 	factGone   = "deletion"
+
+	factRefused = "refused" // KMS's code when an old key was tried
 )
 
 // Kind is this kind's line in the table.

@@ -121,3 +121,16 @@ func TestCallsOfARotation(t *testing.T) {
 	}
 	t.Logf("all: %d calls", all)
 }
+
+// A key that is to be deleted answers either of two errors, and one whose deletion a person cancelled another: the
+// evidence says what was seen.
+func TestTheNegativeProofSaysWhatKMSAnswered(t *testing.T) {
+	for state, want := range map[string]string{own.PendingDeletion: "KMSInvalidStateException", own.Disabled: "DisabledException"} {
+		l := newLab(t, own.Make{}, Target{}).run(forward[:7]...)
+		l.set(0, state)
+		l.run(refused)
+		if said := l.said[len(l.said)-1]; l.fact(refused, factRefused) != want || !strings.Contains(said, ", "+state+", was tried and refused: "+want) {
+			t.Errorf("%s: %s", state, said)
+		}
+	}
+}

@@ -43,7 +43,15 @@ func TestSimulation(t *testing.T) {
 	kindtest.Simulate(t, symmetric, 1, n)
 }
 
-var symmetric = kindtest.World{Kind: Kind(), New: vault, Stride: 97}
+// Keys that sign, and keys for MACs: others of the same calls.
+func TestConformanceOfASigningKey(t *testing.T) { kindtest.Run(t, signs) }
+func TestConformanceOfAnHMACKey(t *testing.T)   { kindtest.Run(t, macs) }
+
+var (
+	symmetric = kindtest.World{Kind: Kind(), Of: "symmetric key", New: vaultOf(own.Make{Rotation: 180}), Stride: 97}
+	signs     = kindtest.World{Kind: Kind(), Of: "asymmetric key", New: vaultOf(own.Make{Spec: "ECC_NIST_P256", Usage: "SIGN_VERIFY"}), Stride: 197}
+	macs      = kindtest.World{Kind: Kind(), Of: "HMAC key", New: vaultOf(own.Make{Spec: "HMAC_256", Usage: "GENERATE_VERIFY_MAC"}), Stride: 197}
+)
 
 type clockOf func() time.Time
 
@@ -63,7 +71,11 @@ type scene struct {
 	before own.Key
 }
 
-func vault(clock func() time.Time) kindtest.Instance {
+func vaultOf(m own.Make) func(func() time.Time) kindtest.Instance {
+	return func(clock func() time.Time) kindtest.Instance { return vault(clock, m) }
+}
+
+func vault(clock func() time.Time, m own.Make) kindtest.Instance {
 	w := sandbox.New(clockOf(clock))
 	w.AddKey(accessKey, secretKey, "arn:aws:iam::111111111111:user/kim")
 	w.KMS.SetLag(4*time.Second, 40*time.Second)
@@ -71,20 +83,26 @@ func vault(clock func() time.Time) kindtest.Instance {
 	s := &scene{w: w, now: clock}
 	_, err := w.KMS.MakeByHand(sandbox.Home, own.Make{Alias: "alias/other", Tags: tags}, clock())
 	must(err)
-	s.old, err = w.KMS.MakeByHand(sandbox.Home, own.Make{Alias: appAlias, Description: "App key 20260101", Tags: tags, Rotation: 180}, clock())
+	s.old, err = w.KMS.MakeByHand(sandbox.Home, own.Make{Alias: appAlias, Description: "App key 20260101", Tags: tags, Spec: m.Spec, Usage: m.Usage, Rotation: m.Rotation}, clock())
 	must(err)
 	s.before = s.key(s.old)
 	return kindtest.Instance{
-		Target: json.RawMessage(`{"alias":"` + appAlias + `","soak":"10m"}`), Service: w.Handler(), Handler: s.handler,
+		Target: json.RawMessage(`{"alias":"` + appAlias + `","soak":"10m","liaison":"@rastup/compliance"}`), Service: w.Handler(), Handler: s.handler,
 		Reads: func(r *http.Request) bool {
 			service, op := asked(r)
 			return cloud.Reads(service, op) || service != "KMS"
 		},
-		Name:  func(r *http.Request) string { _, op := asked(r); return op },
+		Name: func(r *http.Request) string {
+			service, op := asked(r)
+			if service == "IAM" {
+				return "identity and rights " + op
+			}
+			return op
+		},
 		State: s.state, Live: func() string { return w.KMS.At(sandbox.Home, appAlias) }, Always: s.always, Destroyed: s.destroyed,
 		Value: func(string) string { return "" }, // nobody ever sees a key
 		Promoted: func() string {
-			arn, err := w.KMS.MakeByHand(sandbox.Home, own.Make{}, clock())
+			arn, err := w.KMS.MakeByHand(sandbox.Home, own.Make{Spec: m.Spec, Usage: m.Usage}, clock())
 			must(err)
 			must(w.KMS.PointByHand(sandbox.Home, appAlias, arn, clock()))
 			return arn
@@ -98,6 +116,9 @@ func vault(clock func() time.Time) kindtest.Instance {
 				}
 				return nil
 			}
+		},
+		Revived: func(past rotation.Past) {
+			must(w.KMS.SetByHand(sandbox.Home, past.Fact(preflight, factOld), own.Enabled, clock()))
 		},
 		Happened: s.happened, Finished: s.finished, Restored: s.restored,
 	}
@@ -243,7 +264,7 @@ func (s *scene) finished(attempts int) error {
 		switch {
 		case k.State == own.Disabled:
 			return fmt.Errorf("key %s was left disabled", k.ID)
-		case k.Description != "App key "+day || day != "20261125" && day != "20261127" || k.Tags["rotated_by"] != "kim" || k.Tags["team"] != "payments" || k.Rotation != 180 && k.ARN == live:
+		case k.Description != "App key "+day || day != "20261125" && day != "20261127" || k.Tags["rotated_by"] != "kim" || k.Tags["team"] != "payments" || k.Rotation != s.before.Rotation && k.ARN == live:
 			return fmt.Errorf("key made as %+v", k)
 		}
 	}
@@ -263,4 +284,8 @@ func (s *scene) restored() error {
 		}
 	}
 	return nil
+}
+
+func TestCosts(t *testing.T) {
+	kindtest.Golden(t, *update, kindtest.Costs(t, symmetric, nil), kindtest.Costs(t, signs, nil), kindtest.Costs(t, macs, nil))
 }

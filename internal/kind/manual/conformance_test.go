@@ -25,9 +25,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestConformance(t *testing.T) {
-	kindtest.Run(t, kindtest.World{Kind: manual.Kind(), New: partner})
-}
+var byHand = kindtest.World{Kind: manual.Kind(), Of: "by a person", Stride: 47, New: partner}
+
+func TestConformance(t *testing.T) { kindtest.Run(t, byHand) }
+
+func TestCosts(t *testing.T) { kindtest.Golden(t, *update, kindtest.Costs(t, byHand, nil)) }
 
 // partner is a secret whose new values a person gets from elsewhere, and is asked to revoke there, too.
 func partner(clock func() time.Time) kindtest.Instance {

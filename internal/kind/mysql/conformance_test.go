@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rastup/rekey/internal/kind/internal/databasetest"
@@ -22,6 +23,9 @@ func TestConformanceWithOneAccount(t *testing.T) {
 	kindtest.Run(t, world(t, true))
 }
 
+// worlds are numbered: all have their accounts at one server.
+var worlds atomic.Int32
+
 func world(t *testing.T, single bool) kindtest.World {
 	server := databasetest.MariaDB(t)
 	c, err := connect(server, server.Admin, server.Password)
@@ -36,10 +40,10 @@ func world(t *testing.T, single bool) kindtest.World {
 			}
 		}
 	}
-	prefix := "one "
+	prefix := fmt.Sprintf("world %d ", worlds.Add(1))
 	target := map[string]any{"tls": "off", "strategy": "single-user"}
 	if !single {
-		prefix, target = "two ", map[string]any{"tls": "off"}
+		target = map[string]any{"tls": "off"}
 	}
 	full := func(user string) string {
 		if strings.HasPrefix(user, prefix) {
@@ -103,4 +107,10 @@ func sent(b []byte) (string, bool) {
 	default:
 		return "MySQL " + v, true
 	}
+}
+
+func TestCosts(t *testing.T) {
+	kindtest.Golden(t, *update, kindtest.Costs(t, world(t, false), nil), kindtest.Costs(t, world(t, true), map[string]string{
+		"decommission: DescribeSecret": "the last look before labels go; sessions may have been ended since the first",
+	}))
 }

@@ -114,7 +114,9 @@ func unconnected(err error) error {
 	var my *mysql.MySQLError
 	var cert *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &my) && (my.Number == 1045 || my.Number == 1698):
+	case errors.As(err, &my) && my.Number == 1698: // it has no password at all
+		return database.Failed(database.Barred, "1698", "access denied", err)
+	case errors.As(err, &my) && my.Number == 1045:
 		return database.Failed(database.Refused, strconv.Itoa(int(my.Number)), "access denied", err)
 	case errors.As(err, &my):
 		return failed(err)
@@ -136,7 +138,7 @@ func failed(err error) error {
 	code := strconv.Itoa(int(my.Number))
 	switch my.Number {
 	case 4151, 3118:
-		return database.Failed(database.Refused, code, "the account is locked", err)
+		return database.Failed(database.Barred, code, "the account is locked", err)
 	case 1044, 1045, 1130, 1142, 1143, 1227, 1370, 1410, 1419:
 		return database.Failed(database.Denied, code, "", err)
 	case 1040, 1203, 1205, 1213, 1226, 1317, 1053, 1969, 3024:

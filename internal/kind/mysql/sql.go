@@ -23,13 +23,14 @@ type account struct {
 
 func (a account) name() string { return name(a.user) + "@" + name(a.host) }
 
-// look are all accounts of that name, and whether the server is MariaDB.
-func look(ctx context.Context, c database.Conn, user string) (all []account, maria bool, err error) {
+// mariaDB says whether the server is one.
+func mariaDB(ctx context.Context, c database.Conn) (bool, error) {
 	v, err := c.Read(ctx, "SELECT VERSION()")
-	if err != nil {
-		return nil, false, err
-	}
-	maria = len(v) == 1 && strings.Contains(v[0][0], "MariaDB")
+	return len(v) == 1 && strings.Contains(v[0][0], "MariaDB"), err
+}
+
+// look are all accounts of that name.
+func look(ctx context.Context, c database.Conn, maria bool, user string) (all []account, err error) {
 	second := "User_attributes->>'$.additional_password' IS NOT NULL"
 	if maria {
 		second = "0"
@@ -37,7 +38,7 @@ func look(ctx context.Context, c database.Conn, user string) (all []account, mar
 	rows, err := c.Read(ctx, "SELECT User, Host, plugin, ssl_type, max_questions, max_updates, max_connections, max_user_connections, "+second+
 		" FROM mysql.user WHERE User = ? ORDER BY Host", user)
 	if err != nil {
-		return nil, maria, err
+		return nil, err
 	}
 	for _, r := range rows {
 		if len(r) == 9 && r[0] == user { // a collation may take others for the same
@@ -48,12 +49,21 @@ func look(ctx context.Context, c database.Conn, user string) (all []account, mar
 			all = append(all, a)
 		}
 	}
-	return all, maria, nil
+	return all, nil
+}
+
+// found is only, on whichever server.
+func found(ctx context.Context, c database.Conn, user string) (account, bool, error) {
+	maria, err := mariaDB(ctx, c)
+	if err != nil {
+		return account{}, false, err
+	}
+	return only(ctx, c, maria, user)
 }
 
 // only is the account of that name where there is exactly one.
-func only(ctx context.Context, c database.Conn, user string) (account, bool, error) {
-	all, _, err := look(ctx, c, user)
+func only(ctx context.Context, c database.Conn, maria bool, user string) (account, bool, error) {
+	all, err := look(ctx, c, maria, user)
 	if err != nil || len(all) == 0 {
 		return account{}, false, err
 	}
@@ -64,23 +74,22 @@ func only(ctx context.Context, c database.Conn, user string) (account, bool, err
 }
 
 func fit(ctx context.Context, c database.Conn, a database.Accounts, t *database.Target, inUse bool, listed func(ctx context.Context, c database.Conn, user, mark string) ([]database.Session, error)) (string, error) {
-	old, there, err := only(ctx, c, a.Old)
-	if err != nil {
-		return "", err
-	}
-	next, spare, err := only(ctx, c, a.New)
-	if err != nil {
-		return "", err
-	}
-	_, maria, err := look(ctx, c, a.Old)
-	if err != nil {
-		return "", err
-	}
 	rows, err := c.Read(ctx, "SELECT VERSION(), @@read_only, CURRENT_USER()")
 	if err != nil {
 		return "", err
 	}
 	version, me := rows[0][0], rows[0][2]
+	maria := strings.Contains(version, "MariaDB")
+	old, there, err := only(ctx, c, maria, a.Old)
+	if err != nil {
+		return "", err
+	}
+	next, spare := old, there
+	if !a.Single() {
+		if next, spare, err = only(ctx, c, maria, a.New); err != nil {
+			return "", err
+		}
+	}
 	_, badPlugin := hash(old.plugin, secret.Value{})
 	switch {
 	case !there:
@@ -134,7 +143,11 @@ func dual(version string, maria bool, old account) (string, error) {
 
 // put lets the new login work, last of all.
 func put(ctx context.Context, c database.Conn, a database.Accounts, t *database.Target, password secret.Value) (string, error) {
-	old, there, err := only(ctx, c, a.Old)
+	maria, err := mariaDB(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	old, there, err := only(ctx, c, maria, a.Old)
 	if err != nil {
 		return "", err
 	}
@@ -154,7 +167,7 @@ func put(ctx context.Context, c database.Conn, a database.Accounts, t *database.
 	if a.Single() {
 		return mark(ctx, c, c.Change(ctx, "set the new password", identified(old, h)))
 	}
-	next, there, err := only(ctx, c, a.New)
+	next, there, err := only(ctx, c, maria, a.New)
 	if err != nil {
 		return "", err
 	}
@@ -168,7 +181,7 @@ func put(ctx context.Context, c database.Conn, a database.Accounts, t *database.
 	if err != nil {
 		return "", err
 	}
-	roles, err := defaults(ctx, c, old, next)
+	roles, err := defaults(ctx, c, maria, old, next)
 	if err != nil {
 		return "", err
 	}
@@ -234,9 +247,9 @@ func alike(ctx context.Context, c database.Conn, old, next account, there bool) 
 }
 
 // defaults makes the same roles the default ones in MySQL. MariaDB shows its one among the grants.
-func defaults(ctx context.Context, c database.Conn, old, next account) ([]string, error) {
-	if _, maria, err := look(ctx, c, old.user); err != nil || maria {
-		return nil, err
+func defaults(ctx context.Context, c database.Conn, maria bool, old, next account) ([]string, error) {
+	if maria {
+		return nil, nil
 	}
 	rows, err := c.Read(ctx, "SELECT DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST FROM mysql.default_roles WHERE USER = ? AND HOST = ? ORDER BY 1, 2", old.user, old.host)
 	if err != nil {
@@ -292,7 +305,7 @@ func grants(ctx context.Context, c database.Conn, query string, a account) (all 
 }
 
 func back(ctx context.Context, c database.Conn, a database.Accounts, t *database.Target, password secret.Value) error {
-	old, there, err := only(ctx, c, a.Old)
+	old, there, err := found(ctx, c, a.Old)
 	if err != nil || !there {
 		return err
 	}
@@ -308,7 +321,7 @@ func back(ctx context.Context, c database.Conn, a database.Accounts, t *database
 }
 
 func cut(ctx context.Context, c database.Conn, _ database.Accounts, user string, random secret.Value) error {
-	old, there, err := only(ctx, c, user)
+	old, there, err := found(ctx, c, user)
 	if err != nil || !there {
 		return err
 	}
@@ -320,7 +333,7 @@ func cut(ctx context.Context, c database.Conn, _ database.Accounts, user string,
 }
 
 func retire(ctx context.Context, c database.Conn, a database.Accounts) error {
-	old, there, err := only(ctx, c, a.Old)
+	old, there, err := found(ctx, c, a.Old)
 	if err != nil || !there || !old.second {
 		return err
 	}

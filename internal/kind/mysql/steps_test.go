@@ -128,3 +128,24 @@ func TestAMovedPointerKeepsTheOldLogin(t *testing.T) {
 	}
 	s.must(s.login(s.app, first))
 }
+
+// A login that is barred for now says nothing of its password: decommission replaces that all the same, and discard.
+func TestABarredLoginIsCutAllTheSame(t *testing.T) {
+	s := newScene(t, "barred", Target{})
+	s.Run(forward...)
+	s.asAdmin(t, "ALTER USER barred@'127.0.0.1' ACCOUNT LOCK")
+	s.Run("adopted", "decommission")
+	s.asAdmin(t, "ALTER USER barred@'127.0.0.1' ACCOUNT UNLOCK")
+	s.Run("refused")
+	if got := s.Fact("refused", "refused"); got != "1045" {
+		t.Errorf("the old password is still the account's: refused with %q", got)
+	}
+	s.Again().Run("preflight", "create", "set", "test")
+	s.asAdmin(t, "ALTER USER barred@'127.0.0.1' ACCOUNT LOCK")
+	s.Run("discard")
+	s.asAdmin(t, "ALTER USER barred@'127.0.0.1' ACCOUNT UNLOCK")
+	user, password := databasetest.Document(s.Look().Version(s.Fact("create", "new")).Text)
+	if _, err := s.login(user, password); err == nil {
+		t.Error("the new password is still the account's")
+	}
+}

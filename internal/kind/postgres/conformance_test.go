@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,6 +25,9 @@ func TestConformance(t *testing.T) {
 func TestConformanceWithOneAccount(t *testing.T) {
 	kindtest.Run(t, world(t, true))
 }
+
+// worlds are numbered: all have their accounts at one server.
+var worlds atomic.Int32
 
 func world(t *testing.T, single bool) kindtest.World {
 	server := databasetest.Postgres(t)
@@ -45,10 +49,10 @@ func world(t *testing.T, single bool) kindtest.World {
 		}
 	}
 	w := &watcher{c: c}
-	prefix := "one "
+	prefix := fmt.Sprintf("world %d ", worlds.Add(1))
 	target := map[string]any{"tls": "off", "strategy": "single-user"}
 	if !single {
-		prefix, target = "two ", map[string]any{"tls": "off"}
+		target = map[string]any{"tls": "off"}
 	}
 	full := func(user string) string { return prefix + user }
 	document := func(user, password string) string {
@@ -121,4 +125,10 @@ func (w *watcher) accepts(user, password string) bool {
 	mine, err := salted(password, salt)
 	w.memo.Store(key, err == nil && mine == v)
 	return err == nil && mine == v
+}
+
+func TestCosts(t *testing.T) {
+	kindtest.Golden(t, *update, kindtest.Costs(t, world(t, false), nil), kindtest.Costs(t, world(t, true), map[string]string{
+		"decommission: DescribeSecret": "the last look before labels go; sessions may have been ended since the first",
+	}))
 }

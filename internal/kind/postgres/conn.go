@@ -108,8 +108,10 @@ func failed(err error) error {
 	}
 	words := conditions[pg.Code]
 	switch class := pg.Code[:min(2, len(pg.Code))]; {
-	case pg.Code == "28P01" || pg.Code == "28000" || class == "28":
+	case pg.Code == "28P01":
 		return database.Failed(database.Refused, pg.Code, words, err)
+	case class == "28":
+		return database.Failed(database.Barred, pg.Code, words, err)
 	case pg.Code == "42501":
 		return database.Failed(database.Denied, pg.Code, words, err)
 	case class == "53", class == "57", class == "55", class == "40", class == "25":

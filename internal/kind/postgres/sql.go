@@ -44,7 +44,7 @@ func fit(ctx context.Context, c database.Conn, a database.Accounts, t *database.
 	}
 	version, super := me[0], me[3] == "t"
 	var now [2]role
-	for i, user := range []string{a.Old, a.New} {
+	for i, user := range slices.Compact([]string{a.Old, a.New}) {
 		if now[i], err = look(ctx, c, user); err != nil {
 			return "", err
 		}

@@ -150,3 +150,24 @@ func TestWhatIsLiveIsNeverCut(t *testing.T) {
 	s.Run("discard")
 	s.must(s.login(t, "taken_clone", password))
 }
+
+// A login that is barred for now says nothing of its password: decommission replaces that all the same, and discard.
+func TestABarredLoginIsCutAllTheSame(t *testing.T) {
+	s := newScene(t, "barred", Target{})
+	s.Run(forward...)
+	s.asAdmin(t, "postgres", "ALTER ROLE barred NOLOGIN")
+	s.Run("adopted", "decommission")
+	s.asAdmin(t, "postgres", "ALTER ROLE barred LOGIN")
+	s.Run("refused")
+	if got := s.Fact("refused", "refused"); got != "28P01" {
+		t.Errorf("the old password is still the account's: refused with %q", got)
+	}
+	s.Again().Run("preflight", "create", "set", "test")
+	s.asAdmin(t, "postgres", "ALTER ROLE barred NOLOGIN")
+	s.Run("discard")
+	s.asAdmin(t, "postgres", "ALTER ROLE barred LOGIN")
+	user, password := databasetest.Document(s.Look().Version(s.Fact("create", "new")).Text)
+	if _, err := s.login(t, user, password); err == nil {
+		t.Error("the new password is still the account's")
+	}
+}

@@ -37,7 +37,11 @@ func TestMain(m *testing.M) {
 }
 
 func world(target Target) kindtest.World {
-	return kindtest.World{Kind: Kind(), Stride: 97, New: func(now func() time.Time) kindtest.Instance { return newStore(now, target).instance() }}
+	return kindtest.World{Kind: Kind(), Of: target.called(), Stride: 97, New: func(now func() time.Time) kindtest.Instance { return newStore(now, target).instance() }}
+}
+
+func TestCosts(t *testing.T) {
+	kindtest.Golden(t, *update, kindtest.Costs(t, world(Target{Instance: "shop"}), nil))
 }
 
 func TestConformance(t *testing.T) { kindtest.Run(t, world(Target{Instance: "shop"})) }

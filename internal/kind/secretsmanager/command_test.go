@@ -150,9 +150,9 @@ func TestACommandThatMakesNothingChangesNothing(t *testing.T) {
 	golden(t, "commands.txt", out.String())
 }
 
-// TestCommandConformance: the whole suite, with a command that answers the same for the same token.
-func TestCommandConformance(t *testing.T) {
-	kindtest.Run(t, kindtest.World{Kind: Kind(), Stride: 61, New: func(clock func() time.Time) kindtest.Instance {
+// TestConformanceOfACommand: the whole suite, with a command that answers the same for the same token.
+func TestConformanceOfACommand(t *testing.T) {
+	kindtest.Run(t, kindtest.World{Kind: Kind(), Of: "made by a command", Stride: 97, New: func(clock func() time.Time) kindtest.Instance {
 		v, err := vaulttest.New(clock, "oldest-value-0000", "old-value-11111111", "partner-value-0000")
 		if err != nil {
 			panic(err)

@@ -18,9 +18,11 @@ import (
 )
 
 // TestConformance is of values that overlap in one version; the suite's own tests have a generated value.
-func TestConformance(t *testing.T) {
-	kindtest.Run(t, kindtest.World{Kind: Kind(), New: keyring})
-}
+func TestConformance(t *testing.T) { kindtest.Run(t, set) }
+
+var set = kindtest.World{Kind: Kind(), Of: "key pair in a JWK set", Stride: 47, New: keyring}
+
+func TestCosts(t *testing.T) { kindtest.Golden(t, *update, kindtest.Costs(t, set, nil)) }
 
 // keyring is a JWK set whose verifiers read the public keys from the same secret.
 func keyring(clock func() time.Time) kindtest.Instance {

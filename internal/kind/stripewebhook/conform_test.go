@@ -36,15 +36,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+var whole = kindtest.World{Kind: Kind(), Of: "whole value", Stride: 97, New: shop}
+
 func TestConformance(t *testing.T) {
-	kindtest.Run(t, kindtest.World{Kind: Kind(), Stride: 97, New: shop})
+	kindtest.Run(t, whole)
 }
 
 func TestConformanceOfAJSONKey(t *testing.T) {
 	if !kindtest.Full() {
 		t.Skip("a selection of the same cases runs above; REKEY_FULL=1 runs these as well")
 	}
-	kindtest.Run(t, kindtest.World{Kind: Kind(), Stride: 97, New: func(now func() time.Time) kindtest.Instance { return shopWith(now, "signing") }})
+	kindtest.Run(t, kindtest.World{Kind: Kind(), Of: "a JSON key", Stride: 97, New: func(now func() time.Time) kindtest.Instance { return shopWith(now, "signing") }})
 }
 
 func TestRandomHistories(t *testing.T) {
@@ -52,7 +54,7 @@ func TestRandomHistories(t *testing.T) {
 	if kindtest.Full() {
 		n = 400
 	}
-	kindtest.Simulate(t, kindtest.World{Kind: Kind(), Stride: 97, New: shop}, 1, n)
+	kindtest.Simulate(t, whole, 1, n)
 }
 
 type now func() time.Time
@@ -113,7 +115,10 @@ func shopWith(clock func() time.Time, key string) kindtest.Instance {
 		},
 		Reads: reads, Name: called, Busy: busy,
 		State: s.state, Live: func() string { return s.look().Labels[sm.Current] }, Always: s.always, Destroyed: s.destroyed,
-		Value:    func(id string) string { return s.signing(s.look().Version(id)) },
+		Value: func(id string) string { return s.signing(s.look().Version(id)) },
+		Revived: func(past rotation.Past) {
+			w.Stripe.Edit(past.Fact("preflight", factEndpoint), func(e *stripe.Endpoint) { e.Deleted, e.Disabled = false, false })
+		},
 		Promoted: s.promoted, Begun: s.begun, Happened: s.happened, Finished: s.finished, Restored: s.restored,
 	}
 }
@@ -375,3 +380,5 @@ func (s *store) untouched() error {
 	}
 	return nil
 }
+
+func TestCosts(t *testing.T) { kindtest.Golden(t, *update, kindtest.Costs(t, whole, nil)) }

@@ -25,6 +25,8 @@ const (
 	factLike     = "like"     // preflight: what the new endpoint is to be like, as JSON
 	factKeys     = "keys"     // create: how many idempotency keys can't lead to an endpoint any more
 	factOrphan   = "orphan"   // orphan1, orphan2, …: IDs of endpoints of this rotation whose secret is lost, to be deleted
+	factRefused  = "refused"  // refused: what Stripe answered for the old endpoint
+	factAnswers  = "answers"  // refused: what processors answered to an event under the old secret
 	factSought   = "sought"   // discard looked once and found no endpoint
 )
 

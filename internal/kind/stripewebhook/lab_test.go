@@ -52,6 +52,7 @@ type lab struct {
 	records   []rotation.Record
 	alter     func(r *http.Request, body []byte) []byte                 // of Stripe's answers; nil: nothing
 	seen      func(r *http.Request, body []byte, answer *http.Response) // of all calls to Stripe; nil: nothing
+	answers   func() int                                                // the processor's status, 0 none; nil: its own
 	mu        sync.Mutex
 	said      []string
 	sent      []string // calls, by host
@@ -128,6 +129,13 @@ func (l *lab) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	case "sandbox.test":
 		l.aws.Handler().ServeHTTP(out, in)
 	case "shop.test":
+		if l.answers != nil {
+			if l.answers() == 0 {
+				return nil, errors.New("connection reset by peer")
+			}
+			out.WriteHeader(l.answers())
+			break
+		}
 		l.processor.ServeHTTP(out, in)
 	default:
 		return nil, errors.New("no such host")

@@ -124,29 +124,43 @@ func (h handler) refused(ctx context.Context, c call) (rotation.Result, error) {
 	case err != nil && !gone(err):
 		return rotation.Result{}, err
 	}
-	text := fmt.Sprintf("Stripe answered 404 for the old endpoint %s: it signs nothing with that secret any more", c.old())
+	facts := map[string]string{factRefused: "404"}
+	if err == nil {
+		facts[factRefused] = "deleted"
+	}
+	text := fmt.Sprintf("Stripe answered %s for the old endpoint %s: it signs nothing with that secret any more", facts[factRefused], c.old())
 	content, err := h.labels.Old(ctx, c.past)
 	if err != nil {
 		return rotation.Result{}, err
 	}
 	if content.Empty() {
-		return rotation.Result{Text: text + "; processors were not tried: Secrets Manager no longer has the value"}, nil
+		return rotation.Result{Facts: facts, Text: text + "; processors were not tried: Secrets Manager no longer has the value"}, nil
 	}
 	old, err := h.signing(c.t, content)
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	var takes, said []string
+	var takes, unknown, said []string
 	for _, v := range h.try(ctx, c, old.Reveal(), version(l)) {
-		if said = append(said, v.String()); !v.refused() {
+		said = append(said, v.String())
+		switch {
+		case v.took():
 			takes = append(takes, v.String())
+		case !v.refused():
+			unknown = append(unknown, v.String())
 		}
 	}
-	text += "; an event signed with it: " + join(said)
-	if claim, _ := c.past.Claim(); len(takes) > 0 && claim.Plan.Reason == "compromise" {
+	claim, _ := c.past.Claim()
+	switch stolen := claim.Plan.Reason == "compromise"; {
+	case stolen && len(takes) > 0:
 		return rotation.Result{}, rotation.Failf("have them load AWSCURRENT alone, or start them again: whoever has the old secret can send them events", "with the old secret, %s", join(takes))
-	} else if len(takes) > 0 {
+	case stolen && len(unknown) > 0:
+		return rotation.Result{Wait: "processors to refuse the old secret: " + join(unknown), Again: 5 * time.Second}, nil
+	}
+	facts[factAnswers] = join(said)
+	text += "; an event signed with it: " + join(said)
+	if len(takes) > 0 {
 		text += "; who took it forgets it when it loads the secret anew"
 	}
-	return rotation.Result{Text: text}, nil
+	return rotation.Result{Facts: facts, Text: text}, nil
 }

@@ -207,3 +207,22 @@ func TestWhereTheSecretWasStolenProcessorsMustRefuseIt(t *testing.T) {
 		l.silent()
 	}
 }
+
+// A processor that gives no answer, or one that says nothing, neither took the old secret nor refused it.
+func TestWhereTheSecretWasStolenNoAnswerIsNoRefusal(t *testing.T) {
+	for reason, waits := range map[string]bool{"compromise": true, "scheduled": false} {
+		for _, status := range []int{0, http.StatusBadGateway, http.StatusNotFound} {
+			l := newLab(t, nil)
+			l.records[0].Claim.Plan.Reason = reason
+			l.run(forward[:7]...)
+			l.answers = func() int { return status }
+			res, err := l.ask(t.Context(), "refused")
+			if err != nil || (res.Wait != "") != waits || strings.Contains(res.Text, "who took it") {
+				t.Errorf("%s, %d: %+v, %v", reason, status, res, err)
+			}
+			l.answers = nil
+			l.run("refused")
+			l.silent()
+		}
+	}
+}

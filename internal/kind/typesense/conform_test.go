@@ -35,15 +35,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+var plain = kindtest.World{Kind: Kind(), Of: "a key", Stride: 97, New: func(now func() time.Time) kindtest.Instance { return newStore(now, Target{}).instance() }}
+
 func TestConformance(t *testing.T) {
-	kindtest.Run(t, kindtest.World{Kind: Kind(), Stride: 97, New: func(now func() time.Time) kindtest.Instance { return newStore(now, Target{}).instance() }})
+	kindtest.Run(t, plain)
 }
 
 func TestConformanceOfAParentOfScopedKeys(t *testing.T) {
 	if !kindtest.Full() {
 		t.Skip("a selection of the same cases runs above; REKEY_FULL=1 runs these as well")
 	}
-	kindtest.Run(t, kindtest.World{Kind: Kind(), Stride: 97, New: func(now func() time.Time) kindtest.Instance {
+	kindtest.Run(t, kindtest.World{Kind: Kind(), Of: "parent of scoped keys", Stride: 97, New: func(now func() time.Time) kindtest.Instance {
 		return newStore(now, Target{Key: "search", Scoped: rotation.Duration(24 * time.Hour)}).instance()
 	}})
 }
@@ -53,7 +55,7 @@ func TestRandomHistories(t *testing.T) {
 	if kindtest.Full() {
 		n = 400
 	}
-	kindtest.Simulate(t, kindtest.World{Kind: Kind(), Stride: 97, New: func(now func() time.Time) kindtest.Instance { return newStore(now, Target{}).instance() }}, 1, n)
+	kindtest.Simulate(t, plain, 1, n)
 }
 
 type now func() time.Time
@@ -110,6 +112,7 @@ func (s *store) instance() kindtest.Instance {
 		Reads: reads, Name: called, Busy: busy,
 		State: s.state, Live: func() string { return s.look().Labels[sm.Current] }, Always: s.always, Destroyed: s.destroyed,
 		Value:    func(id string) string { return s.value(s.look().Version(id)) },
+		Revived:  func(rotation.Past) { s.ts.Add(s.first) },
 		Promoted: s.promoted, Begun: s.begun, Happened: s.happened, Finished: s.finished, Restored: s.restored,
 	}
 }
@@ -354,3 +357,5 @@ func (s *store) untouched() error {
 	}
 	return nil
 }
+
+func TestCosts(t *testing.T) { kindtest.Golden(t, *update, kindtest.Costs(t, plain, nil)) }

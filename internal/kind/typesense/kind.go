@@ -17,9 +17,10 @@ import (
 
 // Facts beside those of staging.
 const (
-	factID     = "id"     // preflight: of the key that is live; set: of the new one; discard: of one that set didn't record
-	factLike   = "like"   // preflight: what the new key is to be like, as JSON
-	factSought = "sought" // discard looked once and found no key
+	factID      = "id"      // preflight: of the key that is live; set: of the new one; discard: of one that set didn't record
+	factLike    = "like"    // preflight: what the new key is to be like, as JSON
+	factRefused = "refused" // what every node answered to the old value
+	factSought  = "sought"  // discard looked once and found no key
 )
 
 // Kind is this kind's line in the table.

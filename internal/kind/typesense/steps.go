@@ -176,7 +176,7 @@ func (h handler) refused(ctx context.Context, c call) (rotation.Result, error) {
 			return rotation.Result{}, fmt.Errorf("GET %s%s with the old value: Typesense answered %d, which says nothing", node, c.t.Proof, status)
 		}
 	}
-	return rotation.Result{Text: fmt.Sprintf("GET %s answered 401 with the old value on %s", c.t.Proof, strings.Join(c.t.Nodes, ", "))}, nil
+	return rotation.Result{Facts: map[string]string{factRefused: "401"}, Text: fmt.Sprintf("GET %s answered 401 with the old value on %s", c.t.Proof, strings.Join(c.t.Nodes, ", "))}, nil
 }
 
 // unlisted is what can be shown where the old value isn't there any more to be tried.

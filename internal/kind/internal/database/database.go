@@ -21,6 +21,8 @@ const (
 	factServer = "server"   // host:port
 	factEnded  = "ended"    // of decommission and discard: sessions, in words, that were still ending
 	factMark   = "mark"     // of set: sessions from before it
+
+	factRefused = "refused" // the server's code when the old login was tried
 )
 
 // Recipe is the steps for a target. With one account and no second password, restore undoes set, not promote alone.

@@ -102,13 +102,14 @@ func (h *handler) decommission(ctx context.Context, t *Target, past rotation.Pas
 	return res, err
 }
 
-// cut replaces the password of d's account, unless that login is refused already.
+// cut replaces the password of d's account, unless it is another one already. That the login is barred for now says
+// nothing of its password.
 func (h *handler) cut(ctx context.Context, t *Target, admin Conn, a Accounts, d document) error {
 	if d.user == "" {
 		return rotation.Failf("replace its password by hand, and start again", "the version that held the password of %q is gone", a.Old)
 	}
-	works, err := h.works(ctx, t, d)
-	if err != nil || !works {
+	state, err := h.tried(ctx, t, d)
+	if err != nil || state == wrong {
 		return err
 	}
 	random, err := h.keep.Generate(t.Generate)
@@ -118,17 +119,28 @@ func (h *handler) cut(ctx context.Context, t *Target, admin Conn, a Accounts, d 
 	return judge(h.engine.Cut(ctx, admin, a, d.user, random), fmt.Sprintf("replace the password of %q", d.user))
 }
 
-// works tries a login.
-func (h *handler) works(ctx context.Context, t *Target, d document) (bool, error) {
+// What a login is seen to be.
+type state int
+
+const (
+	works  state = iota
+	wrong        // refused for its password
+	barred       // refused, whatever the password
+)
+
+// tried tries a login.
+func (h *handler) tried(ctx context.Context, t *Target, d document) (state, error) {
 	c, err := h.engine.Open(ctx, h.dial, d.login(t))
-	if refusal(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, judge(err, fmt.Sprintf("log in as %q", d.user))
+	switch no := refusal(err); {
+	case no != nil && no.Class == Refused:
+		return wrong, nil
+	case no != nil:
+		return barred, nil
+	case err != nil:
+		return barred, judge(err, fmt.Sprintf("log in as %q", d.user))
 	}
 	c.Close()
-	return true, nil
+	return works, nil
 }
 
 // end closes the sessions of user, and waits until none is seen. before is what it recorded when it had to wait.
@@ -168,8 +180,8 @@ func (h *handler) refused(ctx context.Context, t *Target, past rotation.Past) (r
 		return rotation.Result{Text: "not tried: Secrets Manager no longer holds the old version"}, nil
 	}
 	c, err := h.engine.Open(ctx, h.dial, d.login(t))
-	if refusal(err) {
-		return rotation.Result{Text: fmt.Sprintf("the old login was tried and refused: %q at %s, %v", d.user, d.server(), err)}, nil
+	if no := refusal(err); no != nil {
+		return rotation.Result{Facts: map[string]string{factRefused: no.Code}, Text: fmt.Sprintf("the old login was tried and refused: %q at %s, %v", d.user, d.server(), err)}, nil
 	}
 	if err != nil {
 		return rotation.Result{}, judge(err, "try the old login")
@@ -199,12 +211,12 @@ func (h *handler) restore(ctx context.Context, t *Target, past rotation.Past) (r
 	if d.user != a.Old {
 		return rotation.Result{}, rotation.Failf("set a password by hand", "the version that held the old password of %q is gone", a.Old)
 	}
-	works, err := h.works(ctx, t, d)
+	is, err := h.tried(ctx, t, d)
 	if err != nil {
 		return rotation.Result{}, err
 	}
 	text := fmt.Sprintf("%q has its old password", a.Old)
-	if !works {
+	if is != works {
 		if err := h.engine.Back(ctx, c, a, t, d.password); err != nil {
 			return rotation.Result{}, judge(err, fmt.Sprintf("set the old password of %q again", a.Old))
 		}
@@ -258,8 +270,8 @@ func (h *handler) takeBack(ctx context.Context, t *Target, past rotation.Past, a
 	if t.Plan() == SingleUser {
 		return "", rotation.Result{}, nil // restore has set the old password
 	}
-	works, err := h.works(ctx, t, d)
-	if err != nil || !works {
+	is, err := h.tried(ctx, t, d)
+	if err != nil || is == wrong {
 		return fmt.Sprintf("the new login of %q isn't in force; ", a.New), rotation.Result{}, err
 	}
 	c, err := h.admin(ctx, t, d)

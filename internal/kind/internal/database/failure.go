@@ -17,7 +17,8 @@ const (
 	Lost    Class = iota // no answer, or none that says what came of it
 	Unmade               // no connection was made
 	Busy                 // refused for now: too many connections, a lock, a shutdown
-	Refused              // the login is refused
+	Refused              // the login is refused: that isn't the account's password
+	Barred               // the login is refused, whatever the password: a lock, a rule of the server's
 	Denied               // the account may not do that
 	No                   // any other definite refusal
 )
@@ -45,7 +46,7 @@ func (e *Error) Error() string {
 		words = "no connection"
 	case e.Class == Busy:
 		words = "not now"
-	case e.Class == Refused:
+	case e.Class == Refused || e.Class == Barred:
 		words = "the login is refused"
 	case e.Class == Denied:
 		words = "permission denied"
@@ -76,7 +77,7 @@ func judge(err error, doing string) error {
 		return err
 	}
 	switch e.Class {
-	case Refused:
+	case Refused, Barred:
 		return rotation.Failf("see whether the password in Secrets Manager is the account's, and whether the server lets it in from here", "%s: %v", doing, e)
 	case Denied:
 		return rotation.Failf("see what the administering account needs, in the documentation of the kind", "%s: %v", doing, e)

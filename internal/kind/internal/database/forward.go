@@ -88,12 +88,16 @@ func (h *handler) set(ctx context.Context, t *Target, past rotation.Past) (rotat
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	d, err := h.new(ctx, t, past)
+	fresh, err := h.labels.Fresh(ctx, past)
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	if d.user == "" {
-		return rotation.Result{Wait: "the new version to become readable", Again: readable}, nil
+	if fresh.Empty() {
+		return rotation.Result{Wait: "the new version to become readable as AWSPENDING", Again: readable}, nil
+	}
+	d, err := h.read(fresh, fmt.Sprintf("the new version of %q", t.Secret))
+	if err != nil {
+		return rotation.Result{}, err
 	}
 	if d.user != a.New {
 		return rotation.Result{}, rotation.Failf(staging.Discarded, "the new version is for another account than %q", a.New)
@@ -207,8 +211,11 @@ func (h *handler) promote(ctx context.Context, _ *Target, past rotation.Past) (r
 	return h.labels.Promote(ctx, past)
 }
 
-// refusal says whether err is a login's refusal, and nothing else.
-func refusal(err error) bool {
+// refusal is a login's refusal, nil where err is none: only the server's own word is one.
+func refusal(err error) *Error {
 	var e *Error
-	return errors.As(err, &e) && e.Class == Refused
+	if errors.As(err, &e) && (e.Class == Refused || e.Class == Barred) {
+		return e
+	}
+	return nil
 }

@@ -76,34 +76,63 @@ func (r *Reader) Goes() {
 	}
 }
 
-// ReadsOn has a consumer read all through rotations, a rollback and decommissions: not one of its queries fails.
+// What a consumer reads through, with its steps: the second account's first time and both directions come of three rounds.
+var reading = []struct {
+	part  string
+	steps []string
+}{
+	{"rotation", []string{"preflight", "create", "set", "test", "promote"}},
+	{"decommission", []string{"adopted", "decommission", "refused"}},
+	{"again", nil},
+	{"rotation", []string{"preflight", "create", "set", "test", "promote"}},
+	{"rollback", []string{"restore", "discard"}},
+	{"again", nil},
+	{"rotation", []string{"preflight", "create", "set", "test"}},
+	{"rollback", []string{"discard"}}, // of what was never promoted
+	{"again", nil},
+}
+
+// ReadsOn has a consumer read all through rotations, rollbacks and decommissions: not one of its queries fails, and it
+// queries with what is current after every step.
 func (l *Lab) ReadsOn(t *testing.T, open func(user, password string) (query func() error, leave func(), err error)) {
 	t.Helper()
 	r := l.Read(open)
 	r.Goes()
-	step := func(steps ...string) {
-		l.Run(steps...)
-		r.Goes()
-	}
+	parts, steps := map[string]int{}, 0
 	for range 3 {
-		for _, s := range []string{"preflight", "create", "set", "test", "promote", "adopted", "decommission", "refused"} {
-			step(s)
+		for _, p := range reading {
+			if p.part == "again" {
+				l.Again()
+			}
+			before := r.queries()
+			for _, s := range p.steps {
+				l.Run(s)
+				r.Goes()
+				steps++
+			}
+			parts[p.part] += r.queries() - before
 		}
-		l.Again()
-		for _, s := range []string{"preflight", "create", "set", "test", "promote", "restore", "discard"} {
-			step(s)
-		}
-		l.Again()
 	}
 	r.mu.Lock()
 	r.stopped = true
 	r.mu.Unlock()
 	<-r.ended
-	t.Logf("%d queries over %d sessions, %d failed", r.Queries, r.Sessions, len(r.Failed))
+	t.Logf("%d queries over %d sessions, %d failed: %v", r.Queries, r.Sessions, len(r.Failed), parts)
 	if len(r.Failed) > 0 {
 		t.Errorf("%d of %d queries failed, first: %s", len(r.Failed), r.Queries, r.Failed[0])
 	}
-	if r.Sessions != 10 || r.Queries < 100 {
-		t.Errorf("%d queries over %d sessions: the reader saw too little", r.Queries, r.Sessions)
+	if wants := 1 + 3*3; r.Sessions != wants || r.Queries < 3*steps { // each time that another login is current
+		t.Errorf("%d queries over %d sessions, at least %d and %d are wanted: the reader saw too little", r.Queries, r.Sessions, 3*steps, wants)
 	}
+	for _, part := range []string{"rotation", "rollback", "decommission"} {
+		if parts[part] < 9 {
+			t.Errorf("%d queries were made during each %s", parts[part], part)
+		}
+	}
+}
+
+func (r *Reader) queries() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Queries
 }

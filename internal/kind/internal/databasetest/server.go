@@ -48,7 +48,10 @@ func Postgres(t testing.TB) *Server { return ready(t, "postgresql", postgres) }
 // MariaDB is MariaDB 10.11 with an administrator called admin.
 func MariaDB(t testing.TB) *Server { return ready(t, "mariadb-server", mariadb) }
 
-var errMissing = errors.New("isn't installed")
+var (
+	errMissing = errors.New("isn't installed")
+	errTaken   = errors.New("the port is taken")
+)
 
 func ready(t testing.TB, pkg string, get func() (*Server, error)) *Server {
 	t.Helper()
@@ -80,7 +83,18 @@ const (
 		rm -rf "$1"`
 )
 
-func start(account, binary, script string) (*Server, error) {
+// start takes a port that is free, and another one when somebody was faster.
+func start(account, binary, script string) (s *Server, err error) {
+	for range 5 {
+		if s, err = begin(account, binary, script); !errors.Is(err, errTaken) {
+			return s, err
+		}
+		_ = s.keep.Close()
+	}
+	return nil, err
+}
+
+func begin(account, binary, script string) (*Server, error) {
 	if _, err := os.Stat(binary); err != nil {
 		return nil, fmt.Errorf("%s %w", binary, errMissing)
 	}
@@ -141,6 +155,9 @@ func answers(log string) error {
 		said, _ := os.ReadFile(log)
 		if bytes.Contains(said, []byte("ready to accept connections")) || bytes.Contains(said, []byte("ready for connections")) {
 			return nil
+		}
+		if bytes.Contains(said, []byte("Address already in use")) {
+			return fmt.Errorf("%w: %s", errTaken, said)
 		}
 		select {
 		case <-deadline:

@@ -59,11 +59,15 @@ type Accounts struct {
 func World(k kind.Kind, a Accounts, target map[string]any, single bool) kindtest.World {
 	j, n := NewJudge(), 0
 	target["secret"], target["admin"] = Secret, Admin
+	of := "alternating users"
+	if single {
+		of = "single user"
+	}
 	with, err := json.Marshal(target)
 	if err != nil {
 		panic(err)
 	}
-	return kindtest.World{Kind: k, Apart: 12, New: func(now func() time.Time) kindtest.Instance {
+	return kindtest.World{Kind: k, Of: of, Apart: 13, New: func(now func() time.Time) kindtest.Instance {
 		var p *pair
 		j.Do(func() {
 			n++
@@ -118,6 +122,10 @@ func (p *pair) instance(k kind.Kind, with json.RawMessage) kindtest.Instance {
 		},
 		Happened: p.happened, Finished: p.finished, Restored: p.restored,
 		Value: func(id string) string { _, password := Document(p.vault.Look().Version(id).Text); return password },
+		Revived: func(past rotation.Past) {
+			user, password := Document(p.vault.Look().Version(past.Fact("preflight", "old")).Text)
+			p.judge.Do(func() { p.Change(user, password) })
+		},
 		Promoted: func() string {
 			p.hands++
 			user, _ := Document(p.vault.Look().At(sm.Current).Text)
