@@ -48,9 +48,9 @@ func (h handler) alarms(ctx context.Context, p *Shape, at stretch, v *verdict) e
 		case err != nil:
 			return err
 		case !first.IsZero():
-			v.fail(hintAlarm(at), "alarm %s is not in ALARM now, but was at %s, %s", quoted, clock(first), at.since())
+			v.fail(hintAlarm(at), "alarm %s isn't in ALARM now but was at %s, %s", quoted, clock(first), at.since())
 		case unread:
-			v.unproven = append(v.unproven, "the history of alarm "+quoted+" can't be read: it may have been in ALARM "+at.since())
+			v.unproven = append(v.unproven, "alarm "+quoted+" may have been in ALARM: its history can't be read, "+at.since())
 		case state != types.StateValueOk:
 			v.unproven = append(v.unproven, fmt.Sprintf("alarm %s has %s", quoted, cloud.Line(string(state))))
 		default:

@@ -140,7 +140,7 @@ func (p *Shape) judge(at stretch, v verdict) (rotation.Result, error) {
 		text := "not proven: " + strings.Join(unproven, "; ")
 		if len(v.good) > 0 {
 			facts["proven"] = "in part"
-			text += " -- looked at from " + looked + strings.Join(v.good, "; ")
+			text += "; the rest, " + looked + strings.Join(v.good, "; ")
 		}
 		return rotation.Result{Text: text, Facts: facts}, nil
 	case at.after:
@@ -154,11 +154,12 @@ func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
 
 // since is the beginning of a stretch in words.
 func (at stretch) since() string {
+	what := "when the new credential became live"
 	switch {
 	case at.before:
-		return "since " + clock(at.from) + ", before the rotation"
+		what = "before the rotation"
 	case at.after:
-		return "since " + clock(at.from) + ", after the old credential was restored"
+		what = "after the old credential was restored"
 	}
-	return "since the new credential is live (" + clock(at.from) + ")"
+	return "looked at from " + clock(at.from) + ", " + what
 }

@@ -55,7 +55,7 @@ func (h handler) logs(ctx context.Context, p *Shape, at stretch, past rotation.P
 				return err
 			}
 			if lines == 0 {
-				v.unproven = append(v.unproven, "nothing at all was logged in "+l.Group+" "+at.since())
+				v.unproven = append(v.unproven, "nothing at all was logged in "+l.Group+", "+at.since())
 				continue
 			}
 			v.good = append(v.good, fmt.Sprintf("no lines of %s %s", l.Group, what))

@@ -128,8 +128,8 @@ func (s *Shape) Check(r *problem.Report) {
 			r.Add(field+".group", "log-group", "write the log group's name, such as /shop/app", "%s is no log group's name", problem.Quote(l.Group))
 		} else if len(l.Pattern) > 1024 {
 			r.Add(field+".pattern", "out-of-range", "", "a pattern has at most 1024 characters")
-		} else if r.Has(field+".pattern") && strings.TrimSpace(l.Pattern) == "" {
-			r.Add(field+".pattern", "pattern", "leave it out for what the secret's own trouble looks like", "an empty pattern matches every line")
+		} else if l.Pattern != "" && strings.TrimSpace(l.Pattern) == "" {
+			r.Add(field+".pattern", "pattern", "leave it out for what the secret's own trouble looks like", "an empty pattern would match every line")
 		}
 	}
 	if s.Over > MostOver {
