@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/rastup/rekey/internal/check"
+	"github.com/rastup/rekey/internal/check/cloudwatch"
 	"github.com/rastup/rekey/internal/check/command"
 	"github.com/rastup/rekey/internal/check/http"
 	"github.com/rastup/rekey/internal/consumer"
@@ -46,6 +47,7 @@ func Checks() []check.Check {
 	return []check.Check{
 		http.Check(),
 		command.Check(),
+		cloudwatch.Check(),
 	}
 }
 
@@ -150,7 +152,8 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 	for _, k := range Kinds() {
 		all["kind/"+k.Name] = k.New(deps)
 	}
-	d := check.Deps{HTTP: a.HTTP, Now: a.Clock.Now, Redact: a.redact, Lookup: a.Lookup, Checkout: a.Root, Arm: a.arm(deps)}
+	d := check.Deps{HTTP: a.HTTP, Now: a.Clock.Now, Redact: a.redact, Lookup: a.Lookup, Checkout: a.Root, Arm: a.arm(deps),
+		CloudWatch: session.CloudWatch(), Logs: session.Logs()}
 	for _, c := range Checks() {
 		all["check/"+c.Name] = c.New(d)
 	}

@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
@@ -31,7 +34,7 @@ type Shape interface {
 	Deadline() rotation.Duration
 }
 
-// Deps are what checks are built on, ready made for one environment. All are required.
+// Deps are what checks are built on, ready made for one environment. All but the clients of AWS are required.
 type Deps struct {
 	HTTP     *http.Client                               // sends GET only; package check/http makes a fitting one
 	Now      func() time.Time                           // measures how long something took
@@ -39,4 +42,7 @@ type Deps struct {
 	Lookup   func(name string) (value string, set bool) // this process's environment variables
 	Checkout string                                     // absolute path of the repository's checkout
 	Arm      func(context.Context, rotation.Past) error // reads the rotation's recorded versions into Redact
+
+	CloudWatch *cloudwatch.Client     // nil: a check that looks there fails
+	Logs       *cloudwatchlogs.Client // likewise
 }

@@ -11,6 +11,7 @@ var reads = map[string][]string{
 	"S3": {"GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus", "GetBucketVersioning", "GetObject",
 		"GetObjectAttributes", "GetObjectLegalHold", "GetObjectLockConfiguration", "GetObjectRetention",
 		"GetObjectTagging", "GetPublicAccessBlock", "HeadBucket", "HeadObject", "ListObjectVersions", "ListObjectsV2"},
+	"CloudWatch":      {"DescribeAlarmHistory", "DescribeAlarms", "GetMetricData"},
 	"CloudWatch Logs": {"DescribeLogGroups", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents"},
 	"IAM": {"GetRole", "GetRolePolicy", "GetPolicy", "GetPolicyVersion", "ListAttachedRolePolicies",
 		"ListRolePolicies", "SimulatePrincipalPolicy"},

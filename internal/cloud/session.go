@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -159,6 +160,9 @@ func (s *Session) SecretsManager() *secretsmanager.Client { return secretsmanage
 func (s *Session) S3() *s3.Client {
 	return s3.NewFromConfig(s.cfg, func(o *s3.Options) { o.UsePathStyle = o.UsePathStyle || o.BaseEndpoint != nil })
 }
+
+// CloudWatch is a client of Amazon CloudWatch.
+func (s *Session) CloudWatch() *cloudwatch.Client { return cloudwatch.NewFromConfig(s.cfg) }
 
 // Logs is a client of Amazon CloudWatch Logs.
 func (s *Session) Logs() *cloudwatchlogs.Client { return cloudwatchlogs.NewFromConfig(s.cfg) }

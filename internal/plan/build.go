@@ -211,11 +211,25 @@ func (b *builder) after() string {
 	return ""
 }
 
-// checks read what preflight and create recorded only to know which versions must never be printed.
+// checks read what preflight and create recorded to know which versions must never be printed and what the secret is
+// called, and of the others when it was that consumers could meet what is checked.
 func (b *builder) checks(list *[]rotation.Step, phase rotation.Phase, name, prefix, undoes string) {
+	reads := []string{"preflight", "create"}
+	switch phase {
+	case rotation.Validate:
+		reads = append(reads, "promote")
+		for _, c := range b.target.Consumers {
+			reads = append(reads, "deploy/"+c.Name)
+		}
+	case rotation.Rollback:
+		reads = append(reads, "promote", "restore")
+		for _, c := range b.target.Consumers {
+			reads = append(reads, "back/"+c.Name)
+		}
+	}
 	for _, c := range b.target.Checks {
 		*list = append(*list, rotation.Step{Key: prefix + "/" + c.Name, Phase: phase, Name: name, Uses: c.Uses, With: c.With,
-			Within: c.Within, Undoes: undoes, Reads: []string{"preflight", "create"}})
+			Within: c.Within, Undoes: undoes, Reads: reads})
 	}
 }
 

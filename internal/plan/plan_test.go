@@ -89,6 +89,22 @@ func TestConsumersFollowWhatIsLiveBothWays(t *testing.T) {
 	}
 }
 
+// A check that looks back must know since when: its step may read when what it proves came about.
+func TestChecksReadSinceWhenThereIsSomethingToProve(t *testing.T) {
+	in := input()
+	in.Targets = in.Targets[:1]
+	in.Targets[0].Consumers = []plan.Use{{Name: "web", Uses: "consumer/ecs"}}
+	p := build(t, in)[0]
+	for key, want := range map[string]string{
+		"baseline/health": "preflight create", "validate/health": "preflight create promote deploy/web",
+		"after-restore/health": "preflight create promote restore back/web",
+	} {
+		if s, ok := p.Step(key); !ok || strings.Join(s.Reads, " ") != want {
+			t.Errorf("%s reads %v, want %s", key, s.Reads, want)
+		}
+	}
+}
+
 func TestWhatAPersonPreparesWaitsForNoWindow(t *testing.T) {
 	in := input()
 	in.Targets = in.Targets[:1]

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
+	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
@@ -119,6 +120,13 @@ func name(r *wire.Request) (target string) {
 		}
 		return iam.Target(r)
 	}
+	if r.Service == "monitoring" { // Smithy's RPC v2: /service/NAME/operation/OPERATION
+		r.Operation = r.Path[strings.LastIndexByte(r.Path, '/')+1:]
+		if body, err := wire.FromCBOR(r.Body); err == nil {
+			r.Body = body
+		}
+		return cloudwatch.Target(r)
+	}
 	target = r.HTTP.Header.Get("X-Amz-Target")
 	r.Operation = target[strings.LastIndexByte(target, '.')+1:]
 	switch r.Service {
@@ -160,6 +168,8 @@ func (w *World) act(r *wire.Request) (any, error) {
 		return w.CloudTrail.Serve(r)
 	case "logs":
 		return w.Logs.Serve(r)
+	case "monitoring":
+		return w.CloudWatch.Serve(r)
 	case "sts":
 		return w.STS.Serve(r)
 	case "iam":
@@ -193,7 +203,7 @@ func Throttled(c Call) *Error {
 	switch c.Service {
 	case "s3":
 		return &Error{Status: http.StatusServiceUnavailable, Code: "SlowDown", Message: "Please reduce your request rate."}
-	case "rds":
+	case "rds", "monitoring":
 		return wire.Refuse("Throttling", "Rate exceeded")
 	}
 	return wire.Refuse("ThrottlingException", "Rate exceeded")
@@ -219,6 +229,14 @@ func write(out http.ResponseWriter, service string, in *http.Request, id string,
 		out.Header().Set("Content-Type", "text/xml")
 		out.Header().Set("X-Amzn-Requestid", id)
 		status = wire.WriteQuery(&buf, service, id, answer, asError(err))
+	case "monitoring":
+		out.Header().Set("Content-Type", "application/cbor")
+		out.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
+		out.Header().Set("X-Amzn-Requestid", id)
+		if refused := asError(err); refused != nil {
+			out.Header().Set("X-Amzn-Query-Error", refused.Code+";Sender")
+		}
+		status = wire.WriteCBOR(&buf, answer, asError(err))
 	default:
 		out.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		out.Header().Set("X-Amzn-Requestid", id)

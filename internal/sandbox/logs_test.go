@@ -69,6 +69,12 @@ func TestLogs(t *testing.T) {
 			t.Errorf("empty pages %v: found %s", empty, got)
 		}
 	}
+	b.world.Logs.SetEmptyPages(false)
+	if either := must[*cw.FilterLogEventsOutput](t)(b.logs.FilterLogEvents(ctx, &cw.FilterLogEventsInput{LogGroupName: group, FilterPattern: aws.String(`?"kept" ?none`)})); len(either.Events) != 1 {
+		t.Errorf("one of two terms: %+v", either.Events)
+	}
+	_, err = b.logs.FilterLogEvents(ctx, &cw.FilterLogEventsInput{LogGroupName: group, FilterPattern: aws.String(`?kept now`)})
+	refused(t, err, 400, "InvalidParameterException", "")
 	_, err = b.logs.FilterLogEvents(ctx, &cw.FilterLogEventsInput{LogGroupName: group, FilterPattern: aws.String(`{ $.a = 1 }`)})
 	refused(t, err, 400, "InvalidParameterException", "")
 	d := must[*cw.DescribeLogStreamsOutput](t)(b.logs.DescribeLogStreams(ctx, &cw.DescribeLogStreamsInput{LogGroupName: group, LogStreamNamePrefix: aws.String("prod/")}))

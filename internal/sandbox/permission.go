@@ -79,7 +79,7 @@ func (w *World) may(service string, who wire.Identity, action, resource string) 
 	switch service {
 	case "s3":
 		e.Status, e.Code, resource = http.StatusForbidden, "AccessDenied", `"`+resource+`"`
-	case "sts", "iam", "rds":
+	case "sts", "iam", "rds", "monitoring":
 		e.Status, e.Code = http.StatusForbidden, "AccessDenied"
 	}
 	e.Message = "User: " + who.ARN + " is not authorized to perform: " + action + " on resource: " + resource + " " + reason

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
+	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
@@ -23,6 +24,7 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 	"github.com/rastup/rekey/internal/sandbox/sts"
+	"github.com/rastup/rekey/internal/sandbox/wire"
 )
 
 // An operation is AWS's own description, see testdata/extract.go.
@@ -49,6 +51,7 @@ var common = map[string][]string{
 	"sts":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"iam":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"rds":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterCombination", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "Throttling"},
+	"monitoring":     {"AccessDenied", "ExpiredToken", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "Throttling", "UnknownOperationException", "ValidationError"},
 	"s3": {"AccessDenied", "AuthorizationHeaderMalformed", "BadDigest", "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ConditionalRequestConflict", "ExpiredToken",
 		"IllegalLocationConstraintException", "IncompleteBody", "InternalError", "InvalidAccessKeyId", "InvalidArgument", "InvalidBucketName", "InvalidBucketState",
 		"InvalidDigest", "InvalidRange", "InvalidRequest", "InvalidToken", "KeyTooLongError", "MalformedXML", "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "NoSuchObjectLockConfiguration",
@@ -57,7 +60,7 @@ var common = map[string][]string{
 
 // transport headers say nothing about the operation.
 var transport = []string{"date", "server", "content-length", "content-type", "x-amz-request-id", "x-amz-id-2", "x-amzn-requestid", "allow", "etag", "last-modified",
-	"cache-control", "content-encoding", "x-amz-delete-marker", "x-amz-version-id"}
+	"cache-control", "content-encoding", "smithy-protocol", "x-amzn-query-error", "x-amz-delete-marker", "x-amz-version-id"}
 
 func TestEveryServedOperationExists(t *testing.T) {
 	all, err := shapes()
@@ -66,7 +69,7 @@ func TestEveryServedOperationExists(t *testing.T) {
 	}
 	for service, served := range map[string][]string{
 		"secretsmanager": secretsmanager.Operations(), "s3": s3.Operations(), "logs": logs.Operations(), "sts": sts.Operations(), "iam": iam.Operations(),
-		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(), "rds": rds.Operations(),
+		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(), "rds": rds.Operations(), "monitoring": cloudwatch.Operations(),
 	} {
 		for _, op := range served {
 			if _, ok := all[service][op]; !ok {
@@ -116,6 +119,9 @@ func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, o
 		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs", "TrentService": "kms",
 			"CloudTrail_20131101": "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail"}[target[:dot]], target[dot+1:]
 	}
+	if at, ok := strings.CutPrefix(r.URL.Path, "/service/GraniteServiceVersion20100801/operation/"); ok {
+		return "monitoring", at
+	}
 	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("Action") {
 		return map[string]string{"2011-06-15": "sts", "2010-05-08": "iam", "2014-10-31": "rds"}[form.Get("Version")], form.Get("Action")
 	}
@@ -140,8 +146,15 @@ func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, o
 }
 
 func check(service string, d operation, rec *httptest.ResponseRecorder) (problems []string) {
+	body := rec.Body.Bytes()
+	if service == "monitoring" {
+		var err error
+		if body, err = wire.FromCBOR(body); err != nil {
+			return []string{err.Error()}
+		}
+	}
 	if rec.Code >= 400 {
-		code := errorCode(rec.Body.Bytes())
+		code := errorCode(body)
 		if !slices.Contains(d.Errors, code) && !slices.Contains(common[service], code) {
 			return []string{"answers undeclared " + code}
 		}
@@ -153,7 +166,7 @@ func check(service string, d operation, rec *httptest.ResponseRecorder) (problem
 			problems = append(problems, "answers undeclared header "+name)
 		}
 	}
-	members, err := jsonMembers(rec.Body.Bytes(), d.Members)
+	members, err := jsonMembers(body, d.Members)
 	if slices.Contains([]string{"s3", "sts", "iam", "rds"}, service) {
 		if !strings.Contains(rec.Header().Get("Content-Type"), "xml") {
 			return problems

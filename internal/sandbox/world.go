@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
+	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
@@ -35,7 +36,7 @@ type Error = wire.Error
 // A Call is one request that carried a valid signature, or AssumeRoleWithWebIdentity, which needs none.
 type Call struct {
 	At             time.Time         // by the world's clock
-	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail", "rds"
+	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail", "rds", "monitoring" (CloudWatch)
 	Operation      string            // "PutSecretValue"
 	Principal      string            // ARN of who signed it; "" of nobody
 	SourceIdentity string            // of the session that signed it: the person behind it
@@ -50,6 +51,7 @@ type World struct {
 	SecretsManager *secretsmanager.Service
 	KMS            *kms.Service
 	CloudTrail     *cloudtrail.Service
+	CloudWatch     *cloudwatch.Service
 	S3             *s3.Service
 	Logs           *logs.Service
 	STS            *sts.Service
@@ -83,6 +85,7 @@ func New(clock wire.Clock) *World {
 	w.SecretsManager = secretsmanager.New(wire.NewRandom(4))
 	w.KMS = kms.New(wire.NewRandom(5))
 	w.CloudTrail = cloudtrail.New(w.KMS.Uses)
+	w.CloudWatch = cloudwatch.New()
 	w.S3 = s3.New(wire.NewRandom(6))
 	w.Logs = logs.New(wire.NewRandom(7))
 	w.STS = sts.New(wire.NewRandom(8), w.addSession)

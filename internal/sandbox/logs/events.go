@@ -207,8 +207,7 @@ func (s *Service) filterEvents(r *wire.Request) (any, error) {
 			continue
 		}
 		for _, e := range st.events {
-			lacks := func(t string) bool { return !strings.Contains(e.Message, t) }
-			if within(e, in.StartTime, in.EndTime) && !slices.ContainsFunc(terms, lacks) {
+			if within(e, in.StartTime, in.EndTime) && terms.match(e.Message) {
 				all = append(all, outputEvent{e.ID, st.name, e.Timestamp, e.Message, e.Ingested})
 			}
 		}
@@ -227,23 +226,42 @@ func (s *Service) filterEvents(r *wire.Request) (any, error) {
 	}{all[page[0]:page[1]], []struct{}{}, next}, nil
 }
 
-// readPattern knows terms and "quoted phrases", all of which must occur.
-func readPattern(p string) (terms []string, err error) {
+// A pattern is terms that must all occur, or terms of which one must.
+type pattern struct {
+	terms []string
+	any   bool
+}
+
+func (p pattern) match(message string) bool {
+	has := func(t string) bool { return strings.Contains(message, t) }
+	if p.any {
+		return slices.ContainsFunc(p.terms, has)
+	}
+	return !slices.ContainsFunc(p.terms, func(t string) bool { return !has(t) })
+}
+
+// readPattern knows terms and "quoted phrases", all of which must occur; or each with a ? before it, one of which must.
+// AWS leaves the latter out where both are given, so that the sandbox refuses it.
+func readPattern(p string) (found pattern, err error) {
 	for p = strings.TrimSpace(p); p != ""; p = strings.TrimSpace(p) {
-		if strings.ContainsAny(p[:1], "{[%?-") {
-			return nil, wire.Refuse("InvalidParameterException", "the sandbox knows plain terms and quoted phrases only in a filterPattern")
+		either := p[0] == '?' && len(p) > 1
+		if either {
+			p = p[1:]
+		}
+		if strings.ContainsAny(p[:1], "{[%?-") || len(found.terms) > 0 && either != found.any {
+			return found, wire.Refuse("InvalidParameterException", "the sandbox knows plain terms and quoted phrases only in a filterPattern")
 		}
 		end, skip := strings.IndexByte(p+" ", ' '), 0
 		if p[0] == '"' {
 			if end = strings.IndexByte(p[1:], '"'); end < 0 {
-				return nil, wire.Refuse("InvalidParameterException", "Invalid filter pattern")
+				return found, wire.Refuse("InvalidParameterException", "Invalid filter pattern")
 			}
 			end, skip = end+1, 1
 		}
-		terms = append(terms, p[skip:end])
+		found.terms, found.any = append(found.terms, p[skip:end]), either
 		p = p[min(end+skip, len(p)):]
 	}
-	return terms, nil
+	return found, nil
 }
 
 // cut is one page of n lines; with empty pages set, each comes after an empty one.
