@@ -20,7 +20,7 @@ func (h *handler) back(ctx context.Context, c call) (rotation.Result, error) {
 		return h.begin(ctx, c)
 	}
 	if !c.Refresh {
-		return h.outlived(c, since, "the old version back"), nil
+		return h.outlived(c, since, "the old version was back"), nil
 	}
 	text := ""
 	if c.Alias != "" {
@@ -36,7 +36,7 @@ func (h *handler) back(ctx context.Context, c call) (rotation.Result, error) {
 	}
 	text += res.Text
 	if c.Alias != "" { // execution environments of the version that is named again may have read the new one meanwhile
-		res := h.outlived(c, since, "the old version back")
+		res := h.outlived(c, since, "the old version was back")
 		if res.Wait != "" {
 			return res, nil
 		}

@@ -18,7 +18,7 @@ func (h *handler) deploy(ctx context.Context, c call) (rotation.Result, error) {
 		if err != nil {
 			return rotation.Result{}, err
 		}
-		return h.outlived(c, at, "the new version promoted"), nil
+		return h.outlived(c, at, "the new version was promoted"), nil
 	}
 	value, err := c.value(consumer.Deploy)
 	if err != nil {
@@ -79,7 +79,7 @@ func (h *handler) adopted(ctx context.Context, c call) (rotation.Result, error) 
 		if err != nil {
 			return rotation.Result{}, err
 		}
-		return h.outlived(c, at, "the new version promoted"), nil
+		return h.outlived(c, at, "the new version was promoted"), nil
 	}
 	at := c.past.Done(c.key(consumer.Deploy))
 	longest, err := time.ParseDuration(c.found(factTimeout))

@@ -90,13 +90,13 @@ func (c call) called() string {
 }
 
 // outlived has a Wait until nothing that the code read before this time can be in use any more.
-func (h *handler) outlived(c call, since time.Time, what string) rotation.Result {
+func (h *handler) outlived(c call, since time.Time, when string) rotation.Result {
 	until := since.Add(c.lasts())
-	text := fmt.Sprintf("what code of %s keeps for %s", c.called(), span(time.Duration(or(c.Cache, DefaultCache))))
+	code, cache := "code of "+c.called(), span(time.Duration(or(c.Cache, DefaultCache)))
 	if left := until.Sub(h.now()); left > 0 {
-		return rotation.Result{Wait: text + " to be too old, at " + clock(until), Again: left}
+		return rotation.Result{Wait: fmt.Sprintf("%s, which keeps a value for %s, to have read the secret again, at %s", code, cache, clock(until)), Again: left}
 	}
-	return rotation.Result{Text: fmt.Sprintf("%s is read again since %s: %s was %s", text, clock(until), what, clock(since))}
+	return rotation.Result{Text: fmt.Sprintf("%s has read the secret again since %s, when %s: it keeps a value for %s", code, clock(since), when, cache)}
 }
 
 // promoted is when the new version became the live one.

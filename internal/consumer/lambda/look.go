@@ -104,6 +104,14 @@ func size(vars map[string]string) int {
 	return len(text)
 }
 
+// fits refuses an environment that would be too big with the variable at value.
+func fits(c call, l look, value string) error {
+	if n := size(l.with(value)); n > maxEnvironment {
+		return rotation.Failf("take out variables that nobody needs", "the environment of %s would have %d bytes with %s, and %d are allowed", c.called(), n, Variable, maxEnvironment)
+	}
+	return nil
+}
+
 // naming are the variables in whose values one of these texts is.
 func (l look) naming(texts ...string) (names []string) {
 	for name, value := range l.vars {
@@ -153,6 +161,9 @@ func (l look) differs(v look) (in []string) {
 // put gives the variable a value, in the environment as l has it and only while that is what there is. Done is an empty
 // Wait: the update is under way then, and no more.
 func (h *handler) put(ctx context.Context, c call, l look, value string) (rotation.Result, error) {
+	if err := fits(c, l, value); err != nil {
+		return rotation.Result{}, err
+	}
 	_, err := h.client.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{FunctionName: &c.Function,
 		RevisionId: l.RevisionId, Environment: &types.Environment{Variables: l.with(value)}}, once)
 	return again(err, c, "change "+Variable+" of "+c.called())

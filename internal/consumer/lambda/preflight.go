@@ -69,10 +69,7 @@ func (c call) refreshable(l look) error {
 	case was != "" && !written.MatchString(was):
 		return rotation.Failf("give that another name: the variable is changed by every rotation", "%s of %s holds what was not written by a rotation", Variable, c.called())
 	}
-	if n := size(l.with(value)); n > maxEnvironment {
-		return rotation.Failf("take out variables that nobody needs", "the environment of %s would have %d bytes with %s, and %d are allowed", c.called(), n, Variable, maxEnvironment)
-	}
-	return nil
+	return fits(c, l, value)
 }
 
 // names says whether the environment does name the secret. Code may, too: so it isn't refused.

@@ -255,3 +255,15 @@ func TestAnUpdateOfSomebodyElsesIsWaitedFor(t *testing.T) {
 		t.Errorf("%d updates", n)
 	}
 }
+
+// AWS quotes an environment that it doesn't take.
+func TestARefusalThatQuotesTheEnvironmentIsNotQuoted(t *testing.T) {
+	l := newLab(t, Shape{Refresh: true}, own.Function{}).run(looks, "promote")
+	l.aws.Fail(func(c sandbox.Call) error {
+		if c.Operation == "UpdateFunctionConfiguration" {
+			return &sandbox.Error{Status: 400, Code: "InvalidParameterValueException", Message: "String measured: {\"TOKEN\":\"" + planted + "\"}"}
+		}
+		return nil
+	})
+	refused(t, l.try(deploy)) // the lab fails when it shows
+}
