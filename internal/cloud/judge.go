@@ -34,12 +34,14 @@ var definite = []string{AccessDenied, "AccessDenied", NotFound, InvalidParameter
 	"NoSuchEntity", "NoSuchBucket",
 	"NotFoundException", "DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "InvalidArnException",
 	"InvalidAliasNameException", "TagException", "UnsupportedOperationException",
+	"InvalidParameterValueException", "CodeStorageExceededException",
+	"ParameterNotFound", "ParameterMaxVersionLimitExceeded", "ParameterPatternMismatchException", "UnsupportedParameterType",
 	"DBInstanceNotFound", "DBClusterNotFoundFault", "InvalidParameterCombination", "InvalidParameterValue"}
 
-// carries are the operations that send a value. AWS's words about them are left out, but for those in harmless:
+// carries are the operations that send a value, or an environment, which may hold some. AWS's words about them are left out, but for those in harmless:
 // a validation message may quote what it refuses.
 var (
-	carries  = []string{"PutSecretValue", "CreateSecret", "UpdateSecret", "PutParameter", "ModifyDBInstance", "ModifyDBCluster"}
+	carries  = []string{"PutSecretValue", "CreateSecret", "UpdateSecret", "PutParameter", "ModifyDBInstance", "ModifyDBCluster", "UpdateFunctionConfiguration"}
 	harmless = []string{noKMS, "Access to KMS is not allowed."}
 )
 

@@ -20,6 +20,8 @@ var reads = map[string][]string{
 		"ListAliases", "ListGrants", "ListKeys", "ListResourceTags", "Sign", "Verify", "VerifyMac"},
 	"CloudTrail": {"LookupEvents"},
 	"RDS":        {"DescribeDBClusters", "DescribeDBInstances"},
+	"Lambda":     {"GetAlias", "GetFunctionConfiguration", "ListVersionsByFunction"},
+	"SSM":        {"GetParameter"},
 	"STS":        {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 }
 

@@ -20,9 +20,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
@@ -175,6 +177,12 @@ func (s *Session) KMS() *kms.Client { return kms.NewFromConfig(s.cfg) }
 
 // RDS is a client of Amazon RDS.
 func (s *Session) RDS() *rds.Client { return rds.NewFromConfig(s.cfg) }
+
+// Lambda is a client of AWS Lambda.
+func (s *Session) Lambda() *lambda.Client { return lambda.NewFromConfig(s.cfg) }
+
+// SSM is a client of AWS Systems Manager.
+func (s *Session) SSM() *ssm.Client { return ssm.NewFromConfig(s.cfg) }
 
 // CloudTrail is a client of AWS CloudTrail.
 func (s *Session) CloudTrail() *cloudtrail.Client { return cloudtrail.NewFromConfig(s.cfg) }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -41,7 +43,9 @@ type Shape interface {
 
 // Deps are what consumers are built on, ready made for one environment.
 type Deps struct {
-	Now func() time.Time
+	Lambda *lambda.Client
+	SSM    *ssm.Client
+	Now    func() time.Time
 }
 
 // Key is the key of a consumer's step: "deploy/web". The kind's own steps have no slash.

@@ -14,10 +14,12 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
+	"github.com/rastup/rekey/internal/sandbox/lambda"
 	"github.com/rastup/rekey/internal/sandbox/logs"
 	"github.com/rastup/rekey/internal/sandbox/rds"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/ssm"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
 	"github.com/rastup/rekey/internal/sandbox/sts"
 	"github.com/rastup/rekey/internal/sandbox/typesense"
@@ -48,7 +50,7 @@ func (w *World) serve(out http.ResponseWriter, in *http.Request) {
 	service := serviceOf(in, a)
 	body, err := io.ReadAll(http.MaxBytesReader(out, in.Body, maxBody))
 	if err != nil {
-		write(out, service, in, id, nil, &wire.Error{Status: 400, Code: "IncompleteBody", Message: "The request body terminated unexpectedly"})
+		write(out, service, "", in, id, nil, &wire.Error{Status: 400, Code: "IncompleteBody", Message: "The request body terminated unexpectedly"})
 		return
 	}
 	var who wire.Identity
@@ -56,7 +58,7 @@ func (w *World) serve(out http.ResponseWriter, in *http.Request) {
 	if !signed && sts.Unsigned(in, body) {
 		service = "sts"
 	} else if who, refused = w.authenticate(in, service, body, a, signed); refused != nil {
-		write(out, service, in, id, nil, refused)
+		write(out, service, "", in, id, nil, refused)
 		return
 	}
 	r := &wire.Request{
@@ -78,7 +80,7 @@ func (w *World) serve(out http.ResponseWriter, in *http.Request) {
 	if errors.Is(injected, ErrLost) {
 		panic(http.ErrAbortHandler) // net/http's way to cut a connection; the server doesn't log it
 	}
-	write(out, service, in, id, answer, err)
+	write(out, service, r.Operation, in, id, answer, err)
 }
 
 // serviceOf reads the target's prefix, then the scope of the signature; what has neither is S3's. A service that the
@@ -106,6 +108,9 @@ func name(r *wire.Request) (target string) {
 	case "s3":
 		r.Path = bucketPath(r.HTTP.Host, r.Path)
 		r.Operation, target = s3.Name(r)
+		return target
+	case "lambda":
+		r.Operation, target = lambda.Name(r)
 		return target
 	case "sts", "iam", "rds":
 		if form, err := url.ParseQuery(string(r.Body)); err == nil {
@@ -138,6 +143,8 @@ func name(r *wire.Request) (target string) {
 		return logs.Target(r)
 	case "secretsmanager":
 		return secretsmanager.Target(r)
+	case "ssm":
+		return ssm.Target(r)
 	}
 	return ""
 }
@@ -176,6 +183,10 @@ func (w *World) act(r *wire.Request) (any, error) {
 		return w.IAM.Serve(r)
 	case "rds":
 		return w.RDS.Serve(r)
+	case "lambda":
+		return w.Lambda.Serve(r)
+	case "ssm":
+		return w.SSM.Serve(r)
 	case "s3":
 		return w.S3.Serve(r)
 	}
@@ -205,25 +216,32 @@ func Throttled(c Call) *Error {
 		return &Error{Status: http.StatusServiceUnavailable, Code: "SlowDown", Message: "Please reduce your request rate."}
 	case "rds", "monitoring":
 		return wire.Refuse("Throttling", "Rate exceeded")
+	case "lambda":
+		return &Error{Status: http.StatusTooManyRequests, Code: "TooManyRequestsException", Message: "Rate Exceeded."}
 	}
 	return wire.Refuse("ThrottlingException", "Rate exceeded")
 }
 
 // Broken is an error of the service itself, for a Fail hook.
 func Broken(c Call) *Error {
-	code := map[string]string{"s3": "InternalError", "secretsmanager": "InternalServiceError", "logs": "ServiceUnavailableException", "kms": "KMSInternalException"}[c.Service]
+	code := map[string]string{"s3": "InternalError", "secretsmanager": "InternalServiceError", "logs": "ServiceUnavailableException", "kms": "KMSInternalException",
+		"lambda": "ServiceException", "ssm": "InternalServerError"}[c.Service]
 	if code == "" {
 		code = "InternalFailure"
 	}
 	return &Error{Status: http.StatusInternalServerError, Code: code, Message: "We encountered an internal error. Please try again."}
 }
 
-func write(out http.ResponseWriter, service string, in *http.Request, id string, answer any, err error) {
+func write(out http.ResponseWriter, service, operation string, in *http.Request, id string, answer any, err error) {
 	var buf bytes.Buffer
 	status := http.StatusOK
 	switch service {
 	case "s3":
 		s3.Write(out, in, id, answer, asError(err))
+		return
+	case "lambda":
+		out.Header().Set("X-Amzn-Requestid", id)
+		lambda.Write(out, operation, answer, asError(err))
 		return
 	case "sts", "iam", "rds":
 		out.Header().Set("Content-Type", "text/xml")

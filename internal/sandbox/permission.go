@@ -79,6 +79,8 @@ func (w *World) may(service string, who wire.Identity, action, resource string) 
 	switch service {
 	case "s3":
 		e.Status, e.Code, resource = http.StatusForbidden, "AccessDenied", `"`+resource+`"`
+	case "lambda":
+		e.Status = http.StatusForbidden
 	case "sts", "iam", "rds", "monitoring":
 		e.Status, e.Code = http.StatusForbidden, "AccessDenied"
 	}

@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -19,10 +20,12 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
+	"github.com/rastup/rekey/internal/sandbox/lambda"
 	"github.com/rastup/rekey/internal/sandbox/logs"
 	"github.com/rastup/rekey/internal/sandbox/rds"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/ssm"
 	"github.com/rastup/rekey/internal/sandbox/sts"
 	"github.com/rastup/rekey/internal/sandbox/wire"
 )
@@ -52,6 +55,8 @@ var common = map[string][]string{
 	"iam":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"rds":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterCombination", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "Throttling"},
 	"monitoring":     {"AccessDenied", "ExpiredToken", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "Throttling", "UnknownOperationException", "ValidationError"},
+	"lambda":         {"AccessDeniedException", "ExpiredTokenException", "InvalidRequestContentException", "InvalidSignatureException", "MissingAuthenticationTokenException", "UnrecognizedClientException"},
+	"ssm":            {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
 	"s3": {"AccessDenied", "AuthorizationHeaderMalformed", "BadDigest", "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ConditionalRequestConflict", "ExpiredToken",
 		"IllegalLocationConstraintException", "IncompleteBody", "InternalError", "InvalidAccessKeyId", "InvalidArgument", "InvalidBucketName", "InvalidBucketState",
 		"InvalidDigest", "InvalidRange", "InvalidRequest", "InvalidToken", "KeyTooLongError", "MalformedXML", "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "NoSuchObjectLockConfiguration",
@@ -69,7 +74,7 @@ func TestEveryServedOperationExists(t *testing.T) {
 	}
 	for service, served := range map[string][]string{
 		"secretsmanager": secretsmanager.Operations(), "s3": s3.Operations(), "logs": logs.Operations(), "sts": sts.Operations(), "iam": iam.Operations(),
-		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(), "rds": rds.Operations(), "monitoring": cloudwatch.Operations(),
+		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(), "rds": rds.Operations(), "monitoring": cloudwatch.Operations(), "lambda": lambda.Operations(), "ssm": ssm.Operations(),
 	} {
 		for _, op := range served {
 			if _, ok := all[service][op]; !ok {
@@ -96,7 +101,7 @@ func described(t *testing.T, h http.Handler) http.Handler {
 			t.Error(err)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		service, op := asked(all["s3"], r, body)
+		service, op := asked(all, r, body)
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, r)
 		for k, v := range rec.Header() {
@@ -113,10 +118,10 @@ func described(t *testing.T, h http.Handler) http.Handler {
 }
 
 // asked finds the operation from the request alone, by AWS's description and not by the sandbox's dispatch.
-func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, op string) {
+func asked(all map[string]map[string]operation, r *http.Request, body []byte) (service, op string) {
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		dot := strings.LastIndexByte(target, '.')
-		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs", "TrentService": "kms",
+		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs", "TrentService": "kms", "AmazonSSM": "ssm",
 			"CloudTrail_20131101": "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail"}[target[:dot]], target[dot+1:]
 	}
 	if at, ok := strings.CutPrefix(r.URL.Path, "/service/GraniteServiceVersion20100801/operation/"); ok {
@@ -125,9 +130,12 @@ func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, o
 	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("Action") {
 		return map[string]string{"2011-06-15": "sts", "2010-05-08": "iam", "2014-10-31": "rds"}[form.Get("Version")], form.Get("Action")
 	}
+	if strings.HasPrefix(r.URL.Path, "/2015-03-31/") {
+		return "lambda", rest(all["lambda"], r)
+	}
 	best := -1
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	for name, d := range s3ops {
+	for name, d := range all["s3"] {
 		path, query, _ := strings.Cut(d.URI, "?")
 		fits := d.Method == r.Method && strings.Contains(path, "{Key+}") == (key != "")
 		n := 0
@@ -145,6 +153,21 @@ func asked(s3ops map[string]operation, r *http.Request, body []byte) (service, o
 	return "s3", op
 }
 
+// rest finds an operation by method and path, whose members in braces stand for one segment.
+func rest(ops map[string]operation, r *http.Request) string {
+	for name, d := range ops {
+		want, got := strings.Split(d.URI, "/"), strings.Split(r.URL.EscapedPath(), "/")
+		fits := d.Method == r.Method && len(want) == len(got)
+		for i := range want {
+			fits = fits && (want[i] == got[i] || strings.HasPrefix(want[i], "{"))
+		}
+		if fits {
+			return name
+		}
+	}
+	return ""
+}
+
 func check(service string, d operation, rec *httptest.ResponseRecorder) (problems []string) {
 	body := rec.Body.Bytes()
 	if service == "monitoring" {
@@ -154,7 +177,7 @@ func check(service string, d operation, rec *httptest.ResponseRecorder) (problem
 		}
 	}
 	if rec.Code >= 400 {
-		code := errorCode(body)
+		code := cmp.Or(rec.Header().Get("X-Amzn-Errortype"), errorCode(body))
 		if !slices.Contains(d.Errors, code) && !slices.Contains(common[service], code) {
 			return []string{"answers undeclared " + code}
 		}

@@ -70,6 +70,8 @@ func (w *World) refuseSignature(service, code string) *wire.Error {
 	switch service {
 	case "s3":
 		e = texts[code][1]
+	case "lambda":
+		e.Status = http.StatusForbidden
 	case "sts", "iam", "rds", "monitoring":
 		e.Status = http.StatusForbidden
 		e.Code = map[string]string{"none": "MissingAuthenticationToken", "unknown": "InvalidClientTokenId", "wrong": "SignatureDoesNotMatch", "token": "InvalidClientTokenId", "expired": "ExpiredToken"}[code]

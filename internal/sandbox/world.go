@@ -20,10 +20,12 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
+	"github.com/rastup/rekey/internal/sandbox/lambda"
 	"github.com/rastup/rekey/internal/sandbox/logs"
 	"github.com/rastup/rekey/internal/sandbox/rds"
 	"github.com/rastup/rekey/internal/sandbox/s3"
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/ssm"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
 	"github.com/rastup/rekey/internal/sandbox/sts"
 	"github.com/rastup/rekey/internal/sandbox/typesense"
@@ -36,7 +38,7 @@ type Error = wire.Error
 // A Call is one request that carried a valid signature, or AssumeRoleWithWebIdentity, which needs none.
 type Call struct {
 	At             time.Time         // by the world's clock
-	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail", "rds", "monitoring" (CloudWatch)
+	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail", "rds", "monitoring" (CloudWatch), "lambda", "ssm"
 	Operation      string            // "PutSecretValue"
 	Principal      string            // ARN of who signed it; "" of nobody
 	SourceIdentity string            // of the session that signed it: the person behind it
@@ -57,6 +59,8 @@ type World struct {
 	STS            *sts.Service
 	IAM            *iam.Service
 	RDS            *rds.Service
+	Lambda         *lambda.Service
+	SSM            *ssm.Service
 	Stripe         *stripe.Service    // has keys, calls and faults of its own
 	Typesense      *typesense.Service // likewise; its bootstrap key is TypesenseKey
 
@@ -91,6 +95,8 @@ func New(clock wire.Clock) *World {
 	w.STS = sts.New(wire.NewRandom(8), w.addSession)
 	w.IAM = iam.New(w.STS, w.decide)
 	w.RDS = rds.New(wire.NewRandom(9))
+	w.Lambda = lambda.New(wire.NewRandom(10))
+	w.SSM = ssm.New()
 	w.Stripe = stripe.New(clock, wire.NewRandom(2))
 	w.Typesense = typesense.New(clock, wire.NewRandom(3), TypesenseKey, "products")
 	return w

@@ -35,7 +35,7 @@ type Identity struct {
 // A Request is one call whose signature was verified.
 type Request struct {
 	Place
-	Service   string // as in IAM actions: "secretsmanager", "s3", "logs", "sts", "iam", "rds"
+	Service   string // as in IAM actions: "secretsmanager", "s3", "logs", "sts", "iam", "rds", "lambda", "ssm"
 	Operation string
 	Who       Identity
 	At        time.Time // by the world's clock
