@@ -155,7 +155,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 		all["check/"+c.Name] = c.New(d)
 	}
 	for _, c := range Consumers() {
-		all["consumer/"+c.Name] = c.New(consumer.Deps{Now: a.Clock.Now})
+		all["consumer/"+c.Name] = c.New(consumer.Deps{ECS: session.ECS(), Now: a.Clock.Now})
 	}
 	return all, nil
 }

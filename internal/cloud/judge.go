@@ -34,7 +34,8 @@ var definite = []string{AccessDenied, "AccessDenied", NotFound, InvalidParameter
 	"NoSuchEntity", "NoSuchBucket",
 	"NotFoundException", "DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "InvalidArnException",
 	"InvalidAliasNameException", "TagException", "UnsupportedOperationException",
-	"DBInstanceNotFound", "DBClusterNotFoundFault", "InvalidParameterCombination", "InvalidParameterValue"}
+	"DBInstanceNotFound", "DBClusterNotFoundFault", "InvalidParameterCombination", "InvalidParameterValue",
+	"ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException", "ClientException"}
 
 // carries are the operations that send a value. AWS's words about them are left out, but for those in harmless:
 // a validation message may quote what it refuses.

@@ -19,6 +19,7 @@ var reads = map[string][]string{
 		"ListAliases", "ListGrants", "ListKeys", "ListResourceTags", "Sign", "Verify", "VerifyMac"},
 	"CloudTrail": {"LookupEvents"},
 	"RDS":        {"DescribeDBClusters", "DescribeDBInstances"},
+	"ECS":        {"DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"},
 	"STS":        {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -171,6 +172,9 @@ func (s *Session) KMS() *kms.Client { return kms.NewFromConfig(s.cfg) }
 
 // RDS is a client of Amazon RDS.
 func (s *Session) RDS() *rds.Client { return rds.NewFromConfig(s.cfg) }
+
+// ECS is a client of Amazon ECS.
+func (s *Session) ECS() *ecs.Client { return ecs.NewFromConfig(s.cfg) }
 
 // CloudTrail is a client of AWS CloudTrail.
 func (s *Session) CloudTrail() *cloudtrail.Client { return cloudtrail.NewFromConfig(s.cfg) }

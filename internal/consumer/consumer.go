@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -41,6 +42,7 @@ type Shape interface {
 
 // Deps are what consumers are built on, ready made for one environment.
 type Deps struct {
+	ECS *ecs.Client
 	Now func() time.Time
 }
 

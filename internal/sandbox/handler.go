@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
+	"github.com/rastup/rekey/internal/sandbox/ecs"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/logs"
@@ -91,6 +92,8 @@ func serviceOf(in *http.Request, a authorization) string {
 		return "logs"
 	case prefix == "TrentService":
 		return "kms"
+	case prefix == "AmazonEC2ContainerServiceV20141113":
+		return "ecs"
 	case prefix == "CloudTrail_20131101", prefix == "com": // the CLI says com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101
 		return "cloudtrail"
 	case a.service != "":
@@ -126,6 +129,8 @@ func name(r *wire.Request) (target string) {
 		return kms.Target(r)
 	case "cloudtrail":
 		return cloudtrail.Target(r)
+	case "ecs":
+		return ecs.Target(r)
 	case "logs":
 		return logs.Target(r)
 	case "secretsmanager":
@@ -166,6 +171,8 @@ func (w *World) act(r *wire.Request) (any, error) {
 		return w.IAM.Serve(r)
 	case "rds":
 		return w.RDS.Serve(r)
+	case "ecs":
+		return w.ECS.Serve(r)
 	case "s3":
 		return w.S3.Serve(r)
 	}
@@ -201,7 +208,7 @@ func Throttled(c Call) *Error {
 
 // Broken is an error of the service itself, for a Fail hook.
 func Broken(c Call) *Error {
-	code := map[string]string{"s3": "InternalError", "secretsmanager": "InternalServiceError", "logs": "ServiceUnavailableException", "kms": "KMSInternalException"}[c.Service]
+	code := map[string]string{"s3": "InternalError", "secretsmanager": "InternalServiceError", "logs": "ServiceUnavailableException", "kms": "KMSInternalException", "ecs": "ServerException"}[c.Service]
 	if code == "" {
 		code = "InternalFailure"
 	}
