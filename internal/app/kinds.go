@@ -10,6 +10,7 @@ import (
 	"github.com/rastup/rekey/internal/check/command"
 	"github.com/rastup/rekey/internal/check/http"
 	"github.com/rastup/rekey/internal/consumer"
+	"github.com/rastup/rekey/internal/consumer/ecs"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kms"
 	"github.com/rastup/rekey/internal/kind/manual"
@@ -51,7 +52,9 @@ func Checks() []check.Check {
 
 // Consumers are what can take up a new version.
 func Consumers() []consumer.Consumer {
-	return []consumer.Consumer{}
+	return []consumer.Consumer{
+		ecs.Consumer(),
+	}
 }
 
 // Shapes are what may stand in registry and configuration.

@@ -73,7 +73,7 @@ type generator struct {
 func newGenerator(t *testing.T) generator {
 	r := &jsonschema.Reflector{Anonymous: true, DoNotReference: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true, FieldNameTag: "yaml", Mapper: mapped}
 	t.Chdir("../..")
-	for _, dir := range []string{"internal/config", "internal/registry", "internal/request", "internal/kind", "internal/check", "internal/secret/spec"} {
+	for _, dir := range []string{"internal/config", "internal/registry", "internal/request", "internal/kind", "internal/check", "internal/consumer", "internal/secret/spec"} {
 		if err := r.AddGoComments("github.com/rastup/rekey", dir, jsonschema.WithFullComment()); err != nil {
 			t.Fatal(err)
 		}

@@ -191,6 +191,12 @@ func (s *Service) Remove(p wire.Place, cluster, name string, forget bool, now ti
 	})
 }
 
+// Begun is how many deployments a service has had, its first included.
+func (s *Service) Begun(p wire.Place, cluster, name string, now time.Time) (n int) {
+	s.edit(p, cluster, name, now, func(v *service) { n = v.begun })
+	return n
+}
+
 // Tasks are those of a service that aren't stopped, oldest first. Looking isn't seen.
 func (s *Service) Tasks(p wire.Place, cluster, name string, now time.Time) (l []Task) {
 	s.edit(p, cluster, name, now, func(v *service) {

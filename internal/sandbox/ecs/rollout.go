@@ -10,9 +10,9 @@ import (
 
 // deploy begins a deployment, which takes the PRIMARY's place. Tasks that aren't up by then never will be.
 func (s *Service) deploy(v *service, definition string, at time.Time) *deployment {
-	d := &deployment{id: "ecs-svc/" + s.random.Text(19, "123456789"), definition: definition, created: at, next: at.Add(s.pace.Each), desired: v.Desired, state: InProgress,
-		reason: "ECS deployment in progress."}
+	d := &deployment{id: "ecs-svc/" + s.random.Text(19, "123456789"), definition: definition, created: at, next: at.Add(s.pace.Each), desired: v.Desired, state: InProgress}
 	d.reason = "ECS deployment " + d.id + " in progress."
+	v.begun++
 	if f := v.fault; f != nil {
 		d.fault = *f
 		if f.Deployments--; f.Deployments == 0 {
@@ -131,7 +131,7 @@ func (v *service) running(d *deployment, now time.Time) int {
 
 func (v *service) failed(d *deployment, now time.Time) int {
 	return v.count(func(t *task) bool {
-		return t.deployment == d.id && t.started.IsZero() && t.over(now) && !strings.HasPrefix(t.reason, "Scaling ")
+		return t.deployment == d.id && t.started.IsZero() && t.over(now) && !t.replaced()
 	})
 }
 
@@ -139,3 +139,6 @@ func (v *service) failed(d *deployment, now time.Time) int {
 func (v *service) others(d *deployment, now time.Time) bool {
 	return v.count(func(t *task) bool { return t.deployment != d.id && !t.over(now) }) > 0
 }
+
+// replaced says whether a task was stopped because another deployment took its place.
+func (t *task) replaced() bool { return strings.HasPrefix(t.reason, "Scaling ") }

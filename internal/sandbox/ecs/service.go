@@ -67,6 +67,7 @@ type service struct {
 	tasks       []*task       // oldest first
 	good        string        // task definition of the last completed deployment
 	fault       *Fault
+	begun       int // deployments so far
 }
 
 type deployment struct {

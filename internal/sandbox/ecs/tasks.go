@@ -126,7 +126,7 @@ func (v *service) showTask(t *task, now time.Time) shownTask {
 	}
 	if t.over(now) {
 		out.Last, out.Desired, out.Stopped, out.Reason, out.Code = "STOPPED", "STOPPED", wire.EpochOf(t.stopped), t.reason, "ServiceSchedulerInitiated"
-		if t.started.IsZero() {
+		if t.started.IsZero() && !t.replaced() {
 			out.Code = "TaskFailedToStart"
 		}
 	}
