@@ -183,7 +183,7 @@ func (c call) hint() string {
 			return fmt.Sprintf("a policy denies %s on %s to %s explicitly: no other policy can allow it, so change that one", c.action, resource, c.identity)
 		}
 		return fmt.Sprintf("allow %s on %s for %s", c.action, resource, c.identity)
-	case NotFound, "NotFoundException":
+	case NotFound, "NotFoundException", "ClusterNotFoundException", "ServiceNotFoundException":
 		return "check name, region and account"
 	case LimitExceeded:
 		return "a quota of the account or the secret is used up: see AWS Service Quotas"

@@ -53,7 +53,7 @@ func (h *handler) adopted(ctx context.Context, s rotation.Step, past rotation.Pa
 	if err != nil || pinned.Wait != "" {
 		return pinned, err
 	}
-	text := fmt.Sprintf("all %d tasks of %s began after %s, with the new version", len(all), p.Service, stamp(since))
+	text := fmt.Sprintf("all %d tasks of %s began after %s, when the new version was the live one", len(all), p.Service, stamp(since))
 	return rotation.Result{Text: text}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
@@ -103,7 +104,7 @@ func plain(arn string) own.Definition {
 // restart is another process.
 func (l *lab) restart() *lab {
 	session, err := cloud.Open(l.t.Context(), cloud.Options{Region: sandbox.Home.Region, Endpoint: l.url,
-		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), Writes: rate.NewLimiter(rate.Inf, 1)})
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), Writes: rate.NewLimiter(rate.Inf, 1), Backoff: retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })})
 	l.ok(err)
 	l.handler = New(consumer.Deps{ECS: session.ECS(), Now: l.clock.Now})
 	return l
@@ -155,7 +156,12 @@ func (l *lab) ask(ctx context.Context, key string) (rotation.Result, error) {
 	} else if err != nil {
 		said = fmt.Sprintf("%s: unknown: %v", key, err)
 	}
-	if len(l.said) == 0 || l.said[len(l.said)-1] != said {
+	const again = "could not be started"
+	switch n := len(l.said) - 1; {
+	case n >= 0 && l.said[n] == said:
+	case n >= 0 && res.Wait != "" && strings.Contains(l.said[n], again) && strings.Contains(said, again): // only the last of them
+		l.said[n] = said
+	default:
 		l.said = append(l.said, said)
 	}
 	return res, err
@@ -243,7 +249,7 @@ func (l *lab) every(version string) {
 	}
 }
 
-// lose cuts the answers of the next n calls of UpdateService; drop has them fail before they do anything.
+// fail has something befall the next n calls of UpdateService.
 func (l *lab) fail(n int, with func(sandbox.Call) error) {
 	l.world.Fail(func(c sandbox.Call) error {
 		if c.Operation == "UpdateService" && n > 0 {

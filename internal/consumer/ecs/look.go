@@ -30,6 +30,9 @@ const (
 	factSince      = "since"           // when the first deployment of the step began, by AWS's clock
 )
 
+// rollsBack is factBreaker of a service whose circuit breaker starts the former deployment again by itself.
+const rollsBack = "on with rollback"
+
 // New makes the handler for one environment.
 func New(d consumer.Deps) rotation.Handler {
 	h := &handler{ecs: d.ECS, unspent: map[string]bool{}, watched: map[string]bool{}}
@@ -122,7 +125,7 @@ func (l look) breaker() string {
 	case c == nil || c.DeploymentCircuitBreaker == nil || !c.DeploymentCircuitBreaker.Enable:
 		return "off"
 	case c.DeploymentCircuitBreaker.Rollback:
-		return "on with rollback"
+		return rollsBack
 	}
 	return "on"
 }

@@ -73,7 +73,7 @@ func (h *handler) progress(ctx context.Context, r roll, l look, d *types.Deploym
 	}
 	if d.FailedTasks > 0 {
 		wait += fmt.Sprintf("; %d could not be started%s", d.FailedTasks, h.reasons(ctx, r))
-		if l.breaker() != "off" {
+		if l.breaker() == rollsBack {
 			wait += "; " + rereads(r)
 		}
 	}
@@ -102,7 +102,7 @@ func (h *handler) failed(ctx context.Context, r roll, l look, ours *types.Deploy
 		why = cloud.Line(aws.ToString(ours.RolloutStateReason))
 	}
 	msg := fmt.Sprintf("%s did not take up %s: %s%s", r.Service, r.version(), strings.TrimSuffix(why, "."), h.reasons(ctx, r))
-	if l.breaker() != "off" {
+	if l.breaker() == rollsBack {
 		msg += "; " + rereads(r)
 	}
 	return rotation.Result{}, rotation.Failf("see why its tasks stopped (aws ecs describe-tasks), and whether they can read the secret and its KMS key", "%s", msg)

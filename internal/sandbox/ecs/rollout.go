@@ -23,7 +23,7 @@ func (s *Service) deploy(v *service, definition string, at time.Time) *deploymen
 		before.desired = 0
 	}
 	for _, t := range v.tasks {
-		if t.started.IsZero() && t.stopped.IsZero() {
+		if t.started.IsZero() && (t.stopped.IsZero() || t.stopped.After(at)) {
 			t.stopped, t.reason = at, "Scaling activity initiated by (deployment "+d.id+")"
 		}
 	}
@@ -97,12 +97,14 @@ func (s *Service) broken(v *service, d *deployment, now time.Time) bool {
 
 // giveUp makes a deployment FAILED, and says whether another one begins for it.
 func (s *Service) giveUp(v *service, d *deployment) bool {
-	var at time.Time
+	var stops []time.Time
 	for _, t := range v.tasks {
-		if t.deployment == d.id && t.started.IsZero() && t.stopped.After(at) {
-			at = t.stopped
+		if t.deployment == d.id && t.started.IsZero() && !t.stopped.IsZero() {
+			stops = append(stops, t.stopped)
 		}
 	}
+	slices.SortFunc(stops, time.Time.Compare)
+	at := stops[enough-1]
 	d.state, d.reason = Failed, "ECS deployment circuit breaker: tasks failed to start."
 	if !v.Rollback || d.rollback || v.good == "" {
 		return false
