@@ -102,13 +102,13 @@ func New(clock wire.Clock) *World {
 func (w *World) pull(p wire.Place, secret, stage, version string, now time.Time) (id string, err error) {
 	s, ok := w.SecretsManager.Secret(p, secret, now)
 	if !ok || s.Deleted {
-		return "", errors.New("ResourceNotFoundException: Secrets Manager can't find the specified secret.")
+		return "", errors.New("ResourceNotFoundException: Secrets Manager can't find the specified secret")
 	}
 	if version == "" {
 		version = s.Labels[cmp.Or(stage, secretsmanager.Current)]
 	}
 	if s.Version(version).ID == "" {
-		return "", errors.New("ResourceNotFoundException: Secrets Manager can't find the specified secret value.")
+		return "", errors.New("ResourceNotFoundException: Secrets Manager can't find the specified secret value")
 	}
 	return version, nil
 }

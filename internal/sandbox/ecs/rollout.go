@@ -62,7 +62,7 @@ func (s *Service) start(v *service, d *deployment, at time.Time) {
 	bad := d.began > d.fault.Good && (d.fault.Hang || d.fault.Stopped != "")
 	switch {
 	case err != nil:
-		t.stopped, t.reason = at.Add(s.pace.Starts), "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: "+err.Error()
+		t.stopped, t.reason = at.Add(s.pace.Starts), "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: "+err.Error()+"."
 	case bad && d.fault.Hang:
 	case bad:
 		t.stopped, t.reason = at.Add(s.pace.Starts), d.fault.Stopped
