@@ -106,7 +106,8 @@ func TestTheCircuitBreaker(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		spec own.Spec
-	}{{"off", own.Spec{}}, {"on", own.Spec{Breaker: true}}, {"on, and it rolls back", own.Spec{Breaker: true, Rollback: true}}} {
+	}{{"off", own.Spec{}}, {"on", own.Spec{Breaker: true}}, {"on, and it rolls back", own.Spec{Breaker: true, Rollback: true}},
+		{"on, and it revives the former deployment", own.Spec{Breaker: true, Rollback: true, Revives: true}}} {
 		l := newLab(t, tt.spec, nil).run(looked).promote()
 		l.fault(own.Fault{Good: 1, Stopped: "Essential container in task exited", Deployments: 1})
 		l.said = nil
@@ -118,13 +119,45 @@ func TestTheCircuitBreaker(t *testing.T) {
 		l.said = append(l.said, f.Msg)
 		if tt.spec.Rollback { // what ECS starts by itself reads the new version
 			l.clock.Move(2 * time.Minute)
-			l.every(l.new)
+			if !tt.spec.Revives { // else the former tasks that are left stay
+				l.every(l.new)
+			}
 		}
 		l.restore().run(back)
 		l.every(l.old)
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.all())
 	}
 	golden(t, "breaker.txt", all.String())
+}
+
+// Found only after ECS had taken it back, with nothing of the deployment left to be seen.
+func TestTakenBackWhileNobodyLooked(t *testing.T) {
+	var all strings.Builder
+	for _, key := range []string{deploy, back} {
+		l := newLab(t, own.Spec{Breaker: true, Rollback: true, Revives: true}, nil).run(looked).promote()
+		if key == back {
+			l.restore()
+		}
+		l.fault(own.Fault{Good: 1, Stopped: "exited", Deployments: 1})
+		l.said = nil
+		for range 2 {
+			_, err := l.once(key)
+			l.ok(err)
+		}
+		l.clock.Move(30 * time.Minute)
+		l.restart()
+		err := l.drive(key)
+		var f *rotation.Failure
+		if key == deploy && !errors.As(err, &f) {
+			t.Errorf("%v", err)
+		}
+		if key == back {
+			l.ok(err)
+			l.every(l.old)
+		}
+		fmt.Fprintf(&all, "# %s\n%s\n\n", key, l.all())
+	}
+	golden(t, "taken-back.txt", all.String())
 }
 
 // The way back may fail, too: that is said, and a later run begins another deployment.

@@ -42,6 +42,7 @@ type Spec struct {
 	TaskDefinition    string // ARN, or family:revision
 	Desired           int
 	Breaker, Rollback bool   // the deployment circuit breaker
+	Revives           bool   // it rolls back to the former deployment itself, instead of to a new one like it
 	Controller        string // default ECS
 	Strategy          string // default ROLLING
 }

@@ -109,9 +109,28 @@ func (s *Service) giveUp(v *service, d *deployment) bool {
 	if !v.Rollback || d.rollback || v.good == "" {
 		return false
 	}
+	if v.Revives {
+		v.revive(d, at)
+		return true
+	}
 	r := s.deploy(v, v.good, at)
 	r.rollback, r.reason = true, "ECS deployment circuit breaker: rolling back to deploymentId "+r.id+"."
 	return true
+}
+
+// revive makes the oldest deployment the PRIMARY again: the tasks it still has stay, the others are started anew.
+func (v *service) revive(d *deployment, at time.Time) {
+	n := len(v.deployments) - 1
+	r := v.deployments[n]
+	d.desired = 0
+	for _, t := range v.tasks {
+		if t.deployment == d.id && !t.over(at) {
+			t.stopped, t.reason = at, "Scaling activity initiated by (deployment "+r.id+")"
+		}
+	}
+	r.state, r.rollback, r.next, r.desired, r.fault = InProgress, true, at, v.Desired, Fault{}
+	r.reason = "ECS deployment circuit breaker: rolling back to deploymentId " + r.id + "."
+	v.deployments = append([]*deployment{r}, v.deployments[:n]...)
 }
 
 func (v *service) count(f func(*task) bool) (n int) {

@@ -8,6 +8,8 @@
 // IN_PROGRESS, unless the circuit breaker is on: that makes it FAILED and, where it rolls back, starts a deployment of the
 // former task definition, whose tasks read their secrets anew.
 //
+// The API reference doesn't say whether that is a new deployment or the former one again: Spec.Revives chooses.
+//
 // Known differences: the clock is looked at when somebody asks, so that a task reads what is live then; a service that is
 // steady replaces a task by hand only (Replace); a circuit breaker gives up after three failed tasks, whatever the service's
 // size; what the API can set is forceNewDeployment, taskDefinition and desiredCount. It must never let a value in.
