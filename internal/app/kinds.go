@@ -11,6 +11,7 @@ import (
 	"github.com/rastup/rekey/internal/check/command"
 	"github.com/rastup/rekey/internal/check/http"
 	"github.com/rastup/rekey/internal/consumer"
+	"github.com/rastup/rekey/internal/consumer/ecs"
 	"github.com/rastup/rekey/internal/consumer/lambda"
 	"github.com/rastup/rekey/internal/consumer/parameter"
 	"github.com/rastup/rekey/internal/kind"
@@ -56,6 +57,7 @@ func Checks() []check.Check {
 // Consumers are what can take up a new version.
 func Consumers() []consumer.Consumer {
 	return []consumer.Consumer{
+		ecs.Consumer(),
 		lambda.Consumer(),
 		parameter.Consumer(),
 	}
@@ -163,7 +165,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 		all["check/"+c.Name] = c.New(d)
 	}
 	for _, c := range Consumers() {
-		all["consumer/"+c.Name] = c.New(consumer.Deps{Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now})
+		all["consumer/"+c.Name] = c.New(consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now})
 	}
 	return all, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -273,7 +274,7 @@ func TestWritesWaitForTheirTurnBeforeTheFence(t *testing.T) {
 
 func TestEveryReadOfTheListExistsInItsService(t *testing.T) {
 	clients := map[string]any{"Secrets Manager": &secretsmanager.Client{}, "S3": &s3.Client{}, "CloudWatch Logs": &cloudwatchlogs.Client{},
-		"KMS": &kms.Client{}, "CloudTrail": &cloudtrail.Client{}}
+		"KMS": &kms.Client{}, "CloudTrail": &cloudtrail.Client{}, "ECS": &ecs.Client{}}
 	for service, c := range clients {
 		for _, op := range reads[service] {
 			if !hasMethod(c, op) {
@@ -281,7 +282,7 @@ func TestEveryReadOfTheListExistsInItsService(t *testing.T) {
 			}
 		}
 	}
-	for _, id := range []string{secretsmanager.ServiceID, s3.ServiceID, cloudwatchlogs.ServiceID, kms.ServiceID, cloudtrail.ServiceID} {
+	for _, id := range []string{secretsmanager.ServiceID, s3.ServiceID, cloudwatchlogs.ServiceID, kms.ServiceID, cloudtrail.ServiceID, ecs.ServiceID} {
 		if len(reads[id]) == 0 {
 			t.Error(fmt.Sprint("no reads listed for service ID ", id))
 		}

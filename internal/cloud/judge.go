@@ -36,7 +36,8 @@ var definite = []string{AccessDenied, "AccessDenied", NotFound, InvalidParameter
 	"InvalidAliasNameException", "TagException", "UnsupportedOperationException",
 	"InvalidParameterValueException", "CodeStorageExceededException",
 	"ParameterNotFound", "ParameterMaxVersionLimitExceeded", "ParameterPatternMismatchException", "UnsupportedParameterType",
-	"DBInstanceNotFound", "DBClusterNotFoundFault", "InvalidParameterCombination", "InvalidParameterValue"}
+	"DBInstanceNotFound", "DBClusterNotFoundFault", "InvalidParameterCombination", "InvalidParameterValue",
+	"ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException", "ClientException"}
 
 // carries are the operations that send a value, or an environment, which may hold some. AWS's words about them are left out, but for those in harmless:
 // a validation message may quote what it refuses.
@@ -184,7 +185,7 @@ func (c call) hint() string {
 			return fmt.Sprintf("a policy denies %s on %s to %s explicitly: no other policy can allow it, so change that one", c.action, resource, c.identity)
 		}
 		return fmt.Sprintf("allow %s on %s for %s", c.action, resource, c.identity)
-	case NotFound, "NotFoundException":
+	case NotFound, "NotFoundException", "ClusterNotFoundException", "ServiceNotFoundException":
 		return "check name, region and account"
 	case LimitExceeded:
 		return "a quota of the account or the secret is used up: see AWS Service Quotas"

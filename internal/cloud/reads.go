@@ -22,6 +22,7 @@ var reads = map[string][]string{
 	"RDS":        {"DescribeDBClusters", "DescribeDBInstances"},
 	"Lambda":     {"GetAlias", "GetFunctionConfiguration", "ListVersionsByFunction"},
 	"SSM":        {"GetParameter"},
+	"ECS":        {"DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"},
 	"STS":        {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -183,6 +184,9 @@ func (s *Session) Lambda() *lambda.Client { return lambda.NewFromConfig(s.cfg) }
 
 // SSM is a client of AWS Systems Manager.
 func (s *Session) SSM() *ssm.Client { return ssm.NewFromConfig(s.cfg) }
+
+// ECS is a client of Amazon ECS.
+func (s *Session) ECS() *ecs.Client { return ecs.NewFromConfig(s.cfg) }
 
 // CloudTrail is a client of AWS CloudTrail.
 func (s *Session) CloudTrail() *cloudtrail.Client { return cloudtrail.NewFromConfig(s.cfg) }

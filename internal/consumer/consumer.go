@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/rastup/rekey/internal/problem"
@@ -43,6 +44,7 @@ type Shape interface {
 
 // Deps are what consumers are built on, ready made for one environment.
 type Deps struct {
+	ECS    *ecs.Client
 	Lambda *lambda.Client
 	SSM    *ssm.Client
 	Now    func() time.Time

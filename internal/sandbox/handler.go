@@ -12,6 +12,7 @@ import (
 
 	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
 	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
+	"github.com/rastup/rekey/internal/sandbox/ecs"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/lambda"
@@ -94,6 +95,8 @@ func serviceOf(in *http.Request, a authorization) string {
 		return "logs"
 	case prefix == "TrentService":
 		return "kms"
+	case prefix == "AmazonEC2ContainerServiceV20141113":
+		return "ecs"
 	case prefix == "CloudTrail_20131101", prefix == "com": // the CLI says com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101
 		return "cloudtrail"
 	case a.service != "":
@@ -139,6 +142,8 @@ func name(r *wire.Request) (target string) {
 		return kms.Target(r)
 	case "cloudtrail":
 		return cloudtrail.Target(r)
+	case "ecs":
+		return ecs.Target(r)
 	case "logs":
 		return logs.Target(r)
 	case "secretsmanager":
@@ -187,6 +192,8 @@ func (w *World) act(r *wire.Request) (any, error) {
 		return w.Lambda.Serve(r)
 	case "ssm":
 		return w.SSM.Serve(r)
+	case "ecs":
+		return w.ECS.Serve(r)
 	case "s3":
 		return w.S3.Serve(r)
 	}
@@ -225,7 +232,7 @@ func Throttled(c Call) *Error {
 // Broken is an error of the service itself, for a Fail hook.
 func Broken(c Call) *Error {
 	code := map[string]string{"s3": "InternalError", "secretsmanager": "InternalServiceError", "logs": "ServiceUnavailableException", "kms": "KMSInternalException",
-		"lambda": "ServiceException", "ssm": "InternalServerError"}[c.Service]
+		"lambda": "ServiceException", "ssm": "InternalServerError", "ecs": "ServerException"}[c.Service]
 	if code == "" {
 		code = "InternalFailure"
 	}

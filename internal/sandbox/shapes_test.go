@@ -18,6 +18,7 @@ import (
 
 	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
 	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
+	"github.com/rastup/rekey/internal/sandbox/ecs"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/lambda"
@@ -51,6 +52,7 @@ var common = map[string][]string{
 	"logs":           {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException"},
 	"kms":            {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
 	"cloudtrail":     {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
+	"ecs":            {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationTokenException", "SerializationException", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException", "ValidationException"},
 	"sts":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"iam":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch", "ValidationError"},
 	"rds":            {"AccessDenied", "ExpiredToken", "InvalidAction", "InvalidClientTokenId", "InvalidParameterCombination", "InvalidParameterValue", "MissingAuthenticationToken", "SignatureDoesNotMatch", "Throttling"},
@@ -74,7 +76,7 @@ func TestEveryServedOperationExists(t *testing.T) {
 	}
 	for service, served := range map[string][]string{
 		"secretsmanager": secretsmanager.Operations(), "s3": s3.Operations(), "logs": logs.Operations(), "sts": sts.Operations(), "iam": iam.Operations(),
-		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(), "rds": rds.Operations(), "monitoring": cloudwatch.Operations(), "lambda": lambda.Operations(), "ssm": ssm.Operations(),
+		"kms": kms.Operations(), "cloudtrail": cloudtrail.Operations(), "rds": rds.Operations(), "monitoring": cloudwatch.Operations(), "lambda": lambda.Operations(), "ssm": ssm.Operations(), "ecs": ecs.Operations(),
 	} {
 		for _, op := range served {
 			if _, ok := all[service][op]; !ok {
@@ -121,7 +123,7 @@ func described(t *testing.T, h http.Handler) http.Handler {
 func asked(all map[string]map[string]operation, r *http.Request, body []byte) (service, op string) {
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		dot := strings.LastIndexByte(target, '.')
-		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs", "TrentService": "kms", "AmazonSSM": "ssm",
+		return map[string]string{"secretsmanager": "secretsmanager", "Logs_20140328": "logs", "TrentService": "kms", "AmazonSSM": "ssm", "AmazonEC2ContainerServiceV20141113": "ecs",
 			"CloudTrail_20131101": "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail"}[target[:dot]], target[dot+1:]
 	}
 	if at, ok := strings.CutPrefix(r.URL.Path, "/service/GraniteServiceVersion20100801/operation/"); ok {

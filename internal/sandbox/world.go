@@ -12,12 +12,15 @@
 package sandbox
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/rastup/rekey/internal/sandbox/cloudtrail"
 	"github.com/rastup/rekey/internal/sandbox/cloudwatch"
+	"github.com/rastup/rekey/internal/sandbox/ecs"
 	"github.com/rastup/rekey/internal/sandbox/iam"
 	"github.com/rastup/rekey/internal/sandbox/kms"
 	"github.com/rastup/rekey/internal/sandbox/lambda"
@@ -38,7 +41,7 @@ type Error = wire.Error
 // A Call is one request that carried a valid signature, or AssumeRoleWithWebIdentity, which needs none.
 type Call struct {
 	At             time.Time         // by the world's clock
-	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail", "rds", "monitoring" (CloudWatch), "lambda", "ssm"
+	Service        string            // "secretsmanager", "s3", "logs", "sts", "iam", "kms", "cloudtrail", "rds", "monitoring" (CloudWatch), "lambda", "ssm", "ecs"
 	Operation      string            // "PutSecretValue"
 	Principal      string            // ARN of who signed it; "" of nobody
 	SourceIdentity string            // of the session that signed it: the person behind it
@@ -61,6 +64,7 @@ type World struct {
 	RDS            *rds.Service
 	Lambda         *lambda.Service
 	SSM            *ssm.Service
+	ECS            *ecs.Service       // its tasks read their secrets from SecretsManager
 	Stripe         *stripe.Service    // has keys, calls and faults of its own
 	Typesense      *typesense.Service // likewise; its bootstrap key is TypesenseKey
 
@@ -97,9 +101,25 @@ func New(clock wire.Clock) *World {
 	w.RDS = rds.New(wire.NewRandom(9))
 	w.Lambda = lambda.New(wire.NewRandom(10))
 	w.SSM = ssm.New()
+	w.ECS = ecs.New(wire.NewRandom(11), w.pull)
 	w.Stripe = stripe.New(clock, wire.NewRandom(2))
 	w.Typesense = typesense.New(clock, wire.NewRandom(3), TypesenseKey, "products")
 	return w
+}
+
+// pull is what a container's start reads of a secret.
+func (w *World) pull(p wire.Place, secret, stage, version string, now time.Time) (id string, err error) {
+	s, ok := w.SecretsManager.Secret(p, secret, now)
+	if !ok || s.Deleted {
+		return "", errors.New("ResourceNotFoundException: Secrets Manager can't find the specified secret")
+	}
+	if version == "" {
+		version = s.Labels[cmp.Or(stage, secretsmanager.Current)]
+	}
+	if s.Version(version).ID == "" {
+		return "", errors.New("ResourceNotFoundException: Secrets Manager can't find the specified secret value")
+	}
+	return version, nil
 }
 
 // AddKey makes an access key of a user or role, known to every service.

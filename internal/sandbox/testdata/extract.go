@@ -2,7 +2,7 @@
 // declares for it and which members and headers its answer may have. It reads AWS's own service descriptions, as
 // they come with botocore (data/SERVICE/DATE/service-2.json.gz, here of 1.43.11) or aws-sdk-go (api-2.json).
 //
-//	go run extract.go secretsmanager=FILE s3=FILE logs=FILE sts=FILE iam=FILE kms=FILE cloudtrail=FILE rds=FILE monitoring=FILE lambda=FILE ssm=FILE > shapes.json
+//	go run extract.go secretsmanager=FILE s3=FILE logs=FILE sts=FILE iam=FILE kms=FILE cloudtrail=FILE rds=FILE monitoring=FILE lambda=FILE ssm=FILE ecs=FILE > shapes.json
 package main
 
 import (
@@ -57,6 +57,7 @@ var served = map[string][]string{
 	"lambda":         {"GetFunctionConfiguration", "UpdateFunctionConfiguration", "ListVersionsByFunction", "PublishVersion", "GetAlias", "UpdateAlias"},
 	"ssm":            {"GetParameter", "PutParameter"},
 	"rds":            {"DescribeDBInstances", "DescribeDBClusters", "ModifyDBInstance", "ModifyDBCluster"},
+	"ecs":            {"DescribeServices", "DescribeTaskDefinition", "UpdateService", "ListTasks", "DescribeTasks"},
 	"kms":            {"CreateKey", "DescribeKey", "GetKeyPolicy", "ListKeys", "ListResourceTags", "ListAliases", "ListGrants", "TagResource", "UntagResource", "CreateAlias", "UpdateAlias", "DeleteAlias", "EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "GetKeyRotationStatus", "EnableKeyRotation", "GetKeyLastUsage", "GetPublicKey", "Encrypt", "Decrypt", "Sign", "Verify", "GenerateMac", "VerifyMac"},
 }
 

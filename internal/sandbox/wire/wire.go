@@ -35,7 +35,7 @@ type Identity struct {
 // A Request is one call whose signature was verified.
 type Request struct {
 	Place
-	Service   string // as in IAM actions: "secretsmanager", "s3", "logs", "sts", "iam", "rds", "lambda", "ssm"
+	Service   string // as in IAM actions: "secretsmanager", "s3", "logs", "sts", "iam", "rds", "lambda", "ssm", "ecs"
 	Operation string
 	Who       Identity
 	At        time.Time // by the world's clock
@@ -55,7 +55,7 @@ func (r *Request) Into(v any) error {
 	var members map[string]json.RawMessage
 	err := json.Unmarshal(r.Body, &members)
 	for name := range members {
-		if first := name[:min(1, len(name))]; (r.Service == "logs") != (first == strings.ToLower(first)) {
+		if first := name[:min(1, len(name))]; (r.Service == "logs" || r.Service == "ecs") != (first == strings.ToLower(first)) {
 			delete(members, name)
 		}
 	}

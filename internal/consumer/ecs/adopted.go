@@ -1,0 +1,81 @@
+package ecs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/consumer"
+	"github.com/rastup/rekey/internal/rotation"
+)
+
+// adopted waits while a task from before the step's deployment isn't over. A task is created before it reads.
+func (h *handler) adopted(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
+	var p Shape
+	if err := s.Into(&p); err != nil {
+		return rotation.Result{}, err
+	}
+	deploy := consumer.Key(consumer.Deploy, consumer.Named(s))
+	since, err := time.Parse(time.RFC3339Nano, past.Fact(deploy, factSince))
+	if err != nil {
+		return rotation.Result{}, errors.New("the records hold no deployment of " + p.Service)
+	}
+	l, err := h.look(ctx, p)
+	if err != nil {
+		return rotation.Result{}, err
+	}
+	if l.gone != "" {
+		return rotation.Result{Text: "nothing of " + p.Service + " runs any more: " + l.gone}, nil
+	}
+	all, err := h.tasks(ctx, p, types.DesiredStatusRunning)
+	if err != nil {
+		return rotation.Result{}, err
+	}
+	old, first := 0, time.Time{}
+	for _, t := range all {
+		at := aws.ToTime(t.CreatedAt)
+		if aws.ToString(t.StartedBy) == past.Fact(deploy, factDeployment) || !at.Before(since) {
+			continue
+		}
+		if old++; first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	if old > 0 {
+		return rotation.Result{Again: rotation.Later, Wait: fmt.Sprintf("%d of %d tasks of %s to end that run with the old version, the first since %s", old, len(all), p.Service, stamp(first))}, nil
+	}
+	pinned, err := h.pinned(ctx, l, past)
+	if err != nil || pinned.Wait != "" {
+		return pinned, err
+	}
+	text := fmt.Sprintf("all %d tasks of %s began after %s, when the new version was the live one", len(all), p.Service, stamp(since))
+	return rotation.Result{Text: text}, nil
+}
+
+// pinned waits while the service's task definition, which may be another one by now, names something else than the live
+// version: its tasks run with that however late they began.
+func (h *handler) pinned(ctx context.Context, l look, past rotation.Past) (rotation.Result, error) {
+	arn := past.Fact("preflight", "arn")
+	if !secretsManagers(arn) {
+		return rotation.Result{}, nil
+	}
+	short := called(aws.ToString(l.TaskDefinition))
+	out, err := h.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: l.TaskDefinition})
+	if err != nil {
+		return rotation.Result{}, cloud.Judge(err, "look at the task definition "+short)
+	}
+	if out.TaskDefinition == nil {
+		return rotation.Result{}, fmt.Errorf("look at the task definition %s: the answer holds none", short)
+	}
+	for _, m := range mentions(out.TaskDefinition, arn) {
+		if m.version != "" && m.version != past.Fact("create", "new") || m.version == "" && m.stage != "" && m.stage != "AWSCURRENT" {
+			return rotation.Result{Again: rotation.Later, Wait: fmt.Sprintf("%s of %s to read the live version: it names %s", m.where, short, cloud.Line(m.stage+m.version))}, nil
+		}
+	}
+	return rotation.Result{}, nil
+}
