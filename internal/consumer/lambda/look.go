@@ -60,7 +60,7 @@ func (h *handler) at(ctx context.Context, c call, version string) (look, error) 
 func (h *handler) latest(ctx context.Context, c call) (look, error) {
 	l, err := h.at(ctx, c, "")
 	if err == nil && l.hidden != "" {
-		return l, fmt.Errorf("Lambda doesn't show the environment of %s (%s)", c.called(), l.hidden)
+		return l, fmt.Errorf("the environment of %s isn't shown by Lambda (%s)", c.called(), l.hidden)
 	}
 	return l, cloud.Judge(err, "look at "+c.called())
 }
