@@ -166,6 +166,10 @@ func (h *handler) put(ctx context.Context, c call, l look, value string) (rotati
 	}
 	_, err := h.client.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{FunctionName: &c.Function,
 		RevisionId: l.RevisionId, Environment: &types.Environment{Variables: l.with(value)}}, once)
+	if cloud.Code(err) == "InvalidParameterValueException" {
+		return rotation.Result{}, rotation.Failf("change that variable by hand to read why: Lambda's words may quote the environment and are left out here",
+			"Lambda doesn't take the environment of %s with another %s", c.called(), Variable)
+	}
 	return again(err, c, "change "+Variable+" of "+c.called())
 }
 
