@@ -73,7 +73,7 @@ func (h *handler) like(ctx context.Context, c call, l look, version string) erro
 	case err != nil:
 		return cloud.Judge(err, fmt.Sprintf("look at version %s of %s", version, c.called()))
 	case v.hidden != "":
-		return fmt.Errorf("Lambda doesn't show the environment of version %s of %s (%s)", version, c.called(), v.hidden)
+		return fmt.Errorf("the environment of version %s of %s isn't shown by Lambda (%s)", version, c.called(), v.hidden)
 	}
 	if in := l.differs(v); len(in) > 0 {
 		return rotation.Failf("deploy $LATEST, or put it back: publishing it would release that with the rotation",

@@ -60,7 +60,7 @@ func (h *handler) at(ctx context.Context, c call, version string) (look, error) 
 func (h *handler) latest(ctx context.Context, c call) (look, error) {
 	l, err := h.at(ctx, c, "")
 	if err == nil && l.hidden != "" {
-		return l, fmt.Errorf("Lambda doesn't show the environment of %s (%s)", c.called(), l.hidden)
+		return l, fmt.Errorf("the environment of %s isn't shown by Lambda (%s)", c.called(), l.hidden)
 	}
 	return l, cloud.Judge(err, "look at "+c.called())
 }
@@ -166,6 +166,10 @@ func (h *handler) put(ctx context.Context, c call, l look, value string) (rotati
 	}
 	_, err := h.client.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{FunctionName: &c.Function,
 		RevisionId: l.RevisionId, Environment: &types.Environment{Variables: l.with(value)}}, once)
+	if cloud.Code(err) == "InvalidParameterValueException" {
+		return rotation.Result{}, rotation.Failf("change that variable by hand to read why: Lambda's words may quote the environment and are left out here",
+			"Lambda doesn't take the environment of %s with another %s", c.called(), Variable)
+	}
 	return again(err, c, "change "+Variable+" of "+c.called())
 }
 

@@ -55,7 +55,4 @@ func (s *Shape) Check(r *problem.Report) {
 	if !parameterName.MatchString(s.Name) && (s.Name != "" || r.Has("name")) {
 		r.Add("name", "parameter", "write it like /shop/secret-version, without a version or a label", "%s names no parameter", problem.Quote(s.Name))
 	}
-	if s.Holds != "" && s.Holds != HoldsVersion && s.Holds != HoldsARN {
-		r.Add("holds", "holds", "write version or arn", "%s is nothing that a parameter holds", problem.Quote(s.Holds))
-	}
 }
