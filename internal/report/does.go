@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/rotation"
@@ -8,6 +9,9 @@ import (
 
 // Does says what a step is for, by the names every recipe uses.
 func Does(s rotation.Step) string {
+	if strings.HasPrefix(s.Uses, "consumer/") && s.Name == "preflight" {
+		return s.Uses + " is looked at: how it stands, and whether it can take the new credential up"
+	}
 	if text := map[string]string{
 		"preflight":    "looks, changes nothing: target, permissions, nothing half-done by others",
 		"baseline":     s.Uses + " must be green before anything is changed",
@@ -30,6 +34,9 @@ func Does(s rotation.Step) string {
 		return "waits for a person to make the new credential and store it as pending"
 	} else if text != "" && (s.Phase != rotation.Rollback || s.Name == "enable" || s.Name == "restore" || s.Name == "discard") {
 		return text
+	}
+	if s.Phase == rotation.Rollback && s.Name == "back" {
+		return s.Uses + " takes the old credential up again"
 	}
 	if s.Phase == rotation.Rollback && s.Name == "validate" {
 		return s.Uses + " must be green with the old credential"

@@ -1,0 +1,109 @@
+package app_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/sandbox"
+	"github.com/rastup/rekey/internal/sandbox/ecs"
+	"github.com/rastup/rekey/internal/sandbox/lambda"
+	"github.com/rastup/rekey/internal/sandbox/ssm"
+)
+
+const stored = "rekey/dev/app-database"
+
+// newCompany is a town whose secret in dev is used by a service, a function that reads it when it starts, and by whoever
+// goes by a parameter; an alarm watches them.
+func newCompany(t *testing.T) *town {
+	w := newShop(t, ecs.Spec{})
+	at := "dev:\n  target: {secret: " + stored + ", key: password}\n"
+	w.write("ops/config/registry.md", strings.ReplaceAll(strings.Replace(page, at, at+`  consumers:
+    - {ecs: {cluster: shop, service: web}, name: web}
+    - {lambda: {function: orders, refresh: true}, name: orders}
+    - {parameter: {name: /shop/version}, name: pointer}
+  checks:
+    - {cloudwatch: {alarms: [errors]}, name: alarms}
+`, 1), "~~~", "```"))
+	w.world.Lambda.MakeByHand(sandbox.Home, lambda.Function{Name: "orders", Environment: map[string]string{"SECRET": stored}}, w.clock.Now())
+	w.world.SSM.PutByHand(sandbox.Home, ssm.Parameter{Name: "/shop/version", Value: w.live()}, w.clock.Now())
+	w.world.CloudWatch.MakeAlarm(sandbox.Home, "errors", false, w.clock.Now())
+	w.world.CloudWatch.SetState(sandbox.Home, "errors", "OK", w.clock.Now())
+	w.clock.Move(time.Hour)
+	w.uses(w.live())
+	return w
+}
+
+func (w *town) live() string { return w.world.Secret(stored).Labels["AWSCURRENT"] }
+
+// uses holds that everything that runs does so with a version.
+func (w *town) uses(version string) {
+	w.t.Helper()
+	for _, task := range w.world.ECS.Tasks(sandbox.Home, "shop", "web", w.clock.Now()) {
+		for _, v := range task.Versions {
+			if v != version {
+				w.t.Errorf("a task runs with %s, want %s", v, version)
+			}
+		}
+	}
+	if v := w.world.Lambda.Invoke(sandbox.Home, "orders", "$LATEST", w.clock.Now(), w.live); v != version {
+		w.t.Errorf("the function runs with %s, want %s", v, version)
+	}
+	if all := w.world.SSM.Values(sandbox.Home, "/shop/version"); all[len(all)-1] != version {
+		w.t.Errorf("the parameter says %s, want %s", all, version)
+	}
+}
+
+func TestAllConsumersTakeUpWhatIsLive(t *testing.T) {
+	w := newCompany(t)
+	was := w.live()
+	w.want("dev", "2026-11-23-db", plan.Deferred)
+	if w.live() == was {
+		t.Fatal("nothing was promoted")
+	}
+	w.uses(w.live())
+	w.clock.Move(49 * time.Hour)
+	w.want("dev", "2026-11-23-db", plan.Finished)
+	w.uses(w.live())
+}
+
+// However far a rotation came when its alarm goes red, everything that runs does so with the old version in the end, and
+// nothing of the new one is in force.
+func TestAllConsumersGoBackTogether(t *testing.T) {
+	for _, at := range []string{"UpdateService", "UpdateFunctionConfiguration", "PutParameter", "DescribeAlarmHistory"} {
+		t.Run(at, func(t *testing.T) {
+			w := newCompany(t)
+			was, red := w.live(), false
+			w.world.Fail(func(c sandbox.Call) error {
+				if !red && c.Operation == at && w.live() != was {
+					red = true
+					w.world.CloudWatch.SetState(sandbox.Home, "errors", "ALARM", w.clock.Now())
+				}
+				return nil
+			})
+			green := func() {
+				w.world.CloudWatch.SetState(sandbox.Home, "errors", "OK", w.clock.Now())
+			}
+			var states []string
+			for range 12 {
+				state := w.apply("dev", app.Options{ByHand: true})["2026-11-23-db"]
+				states = append(states, fmt.Sprint(state))
+				if state == plan.RolledBack {
+					break
+				}
+				green() // people see to it, once the old version is live again
+				w.clock.Move(time.Hour)
+			}
+			if !red || states[len(states)-1] != string(plan.RolledBack) {
+				t.Fatalf("red %t, states %v", red, states)
+			}
+			if w.live() != was {
+				t.Errorf("%s is live, want %s", w.live(), was)
+			}
+			w.uses(was)
+		})
+	}
+}
