@@ -93,6 +93,7 @@ func (s *scene) must(c driver.Conn, err error) driver.Conn {
 	if err != nil {
 		s.T.Fatal(err)
 	}
+	s.T.Cleanup(func() { _ = c.Close() }) // one that nothing refers to any more would be closed before
 	return c
 }
 

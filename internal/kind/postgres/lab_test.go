@@ -98,6 +98,7 @@ func (s *scene) must(c *pgconn.PgConn, err error) *pgconn.PgConn {
 	if err != nil {
 		s.T.Fatal(err)
 	}
+	s.T.Cleanup(func() { _ = c.Close(context.Background()) }) // one that nothing refers to any more would be closed before
 	return c
 }
 
