@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,17 +188,18 @@ func TestAReadThatFailsIsNoNo(t *testing.T) {
 				if key == adopted {
 					l.run(deploy)
 				}
-				before, failed := l.begun(), false
+				var failed atomic.Bool // reads that need no other arrive together
+				before := l.begun()
 				l.world.Fail(func(c sandbox.Call) error {
 					if c.Operation != op {
 						return nil
 					}
-					failed = true
+					failed.Store(true)
 					return with(c)
 				})
 				res, err := l.once(key)
 				var f *rotation.Failure
-				if failed && (err == nil || errors.As(err, &f) || res.Wait+res.Text != "") || l.begun() != before {
+				if failed.Load() && (err == nil || errors.As(err, &f) || res.Wait+res.Text != "") || l.begun() != before {
 					t.Errorf("%s, %s %s: %+v, %v", key, op, name, res, err)
 				}
 			}
