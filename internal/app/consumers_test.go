@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,10 +77,10 @@ func TestAllConsumersGoBackTogether(t *testing.T) {
 	for _, at := range []string{"UpdateService", "UpdateFunctionConfiguration", "PutParameter", "DescribeAlarmHistory"} {
 		t.Run(at, func(t *testing.T) {
 			w := newCompany(t)
-			was, red := w.live(), false
+			was := w.live()
+			var red atomic.Bool // calls arrive together
 			w.world.Fail(func(c sandbox.Call) error {
-				if !red && c.Operation == at && w.live() != was {
-					red = true
+				if c.Operation == at && w.live() != was && red.CompareAndSwap(false, true) {
 					w.world.CloudWatch.SetState(sandbox.Home, "errors", "ALARM", w.clock.Now())
 				}
 				return nil
@@ -97,8 +98,8 @@ func TestAllConsumersGoBackTogether(t *testing.T) {
 				green() // people see to it, once the old version is live again
 				w.clock.Move(time.Hour)
 			}
-			if !red || states[len(states)-1] != string(plan.RolledBack) {
-				t.Fatalf("red %t, states %v", red, states)
+			if !red.Load() || states[len(states)-1] != string(plan.RolledBack) {
+				t.Fatalf("red %t, states %v", red.Load(), states)
 			}
 			if w.live() != was {
 				t.Errorf("%s is live, want %s", w.live(), was)
