@@ -102,14 +102,14 @@ func (a *App) input(r *request.Request, e *registry.Entry) (plan.Input, error) {
 			t.Window = &w
 		}
 		for _, u := range append(slices.Clone(at.Checks), a.Inputs.Config.ChecksOf(env.Name)...) {
-			use, err := checkUse(u)
+			use, err := used(u, "check", checkShape)
 			if err != nil {
 				return plan.Input{}, err
 			}
 			t.Checks = append(t.Checks, use)
 		}
 		for _, u := range at.Consumers {
-			use, err := consumerUse(u)
+			use, err := used(u, "consumer", consumerShape)
 			if err != nil {
 				return plan.Input{}, err
 			}
@@ -120,30 +120,37 @@ func (a *App) input(r *request.Request, e *registry.Entry) (plan.Input, error) {
 	return in, nil
 }
 
-func checkUse(u registry.Use) (plan.Use, error) {
-	checks := Checks()
-	i := slices.IndexFunc(checks, func(c check.Check) bool { return c.Name == u.Uses })
-	if i < 0 {
-		return plan.Use{}, fmt.Errorf("%s: no check %q", u.Pos, u.Uses)
+// A deadlined is the parameters of a check or a consumer.
+type deadlined interface{ Deadline() rotation.Duration }
+
+// used is one check or consumer as a plan takes it; shape makes the parameters, nil where there is none of the name.
+func used(u registry.Use, what string, shape func(name string) deadlined) (plan.Use, error) {
+	with := shape(u.Uses)
+	if with == nil {
+		return plan.Use{}, fmt.Errorf("%s: no %s %q", u.Pos, what, u.Uses)
 	}
-	shape := checks[i].Shape()
-	if err := json.Unmarshal(u.With, shape); err != nil {
+	if err := json.Unmarshal(u.With, with); err != nil {
 		return plan.Use{}, fmt.Errorf("%s: %w", u.Pos, err)
 	}
-	return plan.Use{Name: u.Name, Uses: "check/" + u.Uses, With: u.With, Within: shape.Deadline()}, nil
+	return plan.Use{Name: u.Name, Uses: what + "/" + u.Uses, With: u.With, Within: with.Deadline()}, nil
 }
 
-func consumerUse(u registry.Use) (plan.Use, error) {
-	all := Consumers()
-	i := slices.IndexFunc(all, func(c consumer.Consumer) bool { return c.Name == u.Uses })
-	if i < 0 {
-		return plan.Use{}, fmt.Errorf("%s: no consumer %q", u.Pos, u.Uses)
+func checkShape(name string) deadlined {
+	for _, c := range Checks() {
+		if c.Name == name {
+			return c.Shape()
+		}
 	}
-	shape := all[i].Shape()
-	if err := json.Unmarshal(u.With, shape); err != nil {
-		return plan.Use{}, fmt.Errorf("%s: %w", u.Pos, err)
+	return nil
+}
+
+func consumerShape(name string) deadlined {
+	for _, c := range Consumers() {
+		if c.Name == name {
+			return c.Shape()
+		}
 	}
-	return plan.Use{Name: u.Name, Uses: "consumer/" + u.Uses, With: u.With, Within: shape.Deadline()}, nil
+	return nil
 }
 
 // handlers are what carries a plan's steps out, on its environment's clients.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rastup/rekey/internal/evidence"
+	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -239,12 +240,8 @@ func (w *work) unquiet(s rotation.Step) time.Duration {
 
 // since is when the step that is now due became so: the last record that isn't about going on.
 func (w *work) since() time.Time {
-	for i := len(w.records) - 1; i >= 0; i-- {
-		switch r := w.records[i]; r.Outcome {
-		case rotation.Noted, rotation.Resumed, rotation.Released, rotation.Attached, rotation.Begun:
-		default:
-			return r.At
-		}
+	if at := plan.Since(w.records); !at.IsZero() {
+		return at
 	}
 	return w.Clock.Now()
 }

@@ -36,7 +36,7 @@ revoke: [Delete the old key in the partner's console.]`,
 							continue
 						}
 						done[line] = true
-						if err := s.types(line, value); err != nil {
+						if err := s.AWS.SecretsManager.TypeByHand(sandbox.Home, line, value, s.now()); err != nil {
 							return err
 						}
 					}
@@ -54,26 +54,4 @@ revoke: [Delete the old key in the partner's console.]`,
 			}
 			return fmt.Sprintf("AWSCURRENT is on %s; the version before it %s", live, before), nil
 		}}
-}
-
-// types is a person at a command line of AWS's, with the file new-value beside them.
-func (s *scene) types(line, value string) error {
-	words := strings.Fields(line)
-	arg := func(name string) string {
-		for i, w := range words {
-			if w == name && i+1 < len(words) {
-				return words[i+1]
-			}
-		}
-		return ""
-	}
-	switch words[2] {
-	case "put-secret-value":
-		_, err := s.AWS.SecretsManager.PutAsByHand(sandbox.Home, arg("--secret-id"), arg("--client-request-token"), value, s.now(), arg("--version-stages"))
-		return err
-	case "tag-resource":
-		key, tag, _ := strings.Cut(strings.TrimPrefix(arg("--tags"), "Key="), ",Value=")
-		return s.AWS.SecretsManager.TagByHand(sandbox.Home, arg("--secret-id"), s.now(), secretsmanager.Tag{Key: key, Value: tag})
-	}
-	return fmt.Errorf("a person doesn't know what to do with %q", line)
 }

@@ -76,6 +76,18 @@ func MayHaveBegun(p *rotation.Plan, records []rotation.Record) bool {
 	})
 }
 
+// Since is when the step that is due became so: the last record that isn't about going on; zero when there is none.
+func Since(records []rotation.Record) time.Time {
+	for i := len(records) - 1; i >= 0; i-- {
+		switch r := records[i]; r.Outcome {
+		case rotation.Noted, rotation.Resumed, rotation.Released, rotation.Attached, rotation.Begun:
+		default:
+			return r.At
+		}
+	}
+	return time.Time{}
+}
+
 // CanRollBack says whether the old credential can still be brought back, and why not.
 func CanRollBack(p *rotation.Plan, records []rotation.Record, now time.Time) (bool, string) {
 	h := read(p, records)

@@ -54,7 +54,7 @@ func (p Program) Ask(ctx context.Context, at Place, plan rotation.Plan, within t
 	a := Answer{out.Bytes(), res.Output}
 	switch {
 	case errors.Is(err, child.ErrNotStarted) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)):
-		return a, p.missing()
+		return a, p.Missing()
 	case out.over:
 		return a, rotation.Failf("it is asked for one value", "%s answered with more than %d bytes", p, mostAnswer)
 	case err != nil:
@@ -76,14 +76,15 @@ func (p Program) Findable(at Place, plan rotation.Plan) error {
 		return err
 	}
 	if err := c.Findable(); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return p.missing()
+		return p.Missing()
 	} else if err != nil {
 		return fmt.Errorf("look for %s: %w", p, err)
 	}
 	return nil
 }
 
-func (p Program) missing() error {
+// Missing is that nothing can be started.
+func (p Program) Missing() error {
 	return rotation.Failf("check run and dir, and that the job installs it before", "%s can't be started: no such program, or it may not be run", p)
 }
 

@@ -63,10 +63,12 @@ func stand(e Environment, v View) Standing {
 		s.last, s.Began, s.Seq, s.Runner = last.At, e.Records[0].Seq, last.Seq, last.Runner.ID
 		s.Validated = plan.Validated(&e.Plan, e.Records, now)
 		s.Begun = plan.MayHaveBegun(&e.Plan, e.Records)
-		if what, waits := strings.CutPrefix(last.Text, rotation.WaitsFor); last.Outcome == rotation.Released && !d.State.Over() {
-			if s.Stopped = cmp.Or(last.Text, "stopped early"); waits {
-				s.Stopped, s.waits = "", what
-			}
+		switch what, waits := last.Waited(); {
+		case d.State.Over() || last.Outcome != rotation.Released:
+		case waits:
+			s.waits = what
+		default:
+			s.Stopped = cmp.Or(last.Text, "stopped early")
 		}
 	}
 	s.Steps, s.Undo = steps(&e.Plan, e.Records, d, now)
@@ -278,7 +280,7 @@ func move(s Standing, e Environment, v View) string {
 	again := command("apply", e, path)
 	switch {
 	case s.Ask != nil && d.Step.Within > 0:
-		return "do this by " + v.times.stamp(since(e.Records).Add(time.Duration(d.Step.Within))) + "; the rotation sees it and goes on by itself."
+		return "do this by " + v.times.stamp(plan.Since(e.Records).Add(time.Duration(d.Step.Within))) + "; the rotation sees it and goes on by itself."
 	case s.Ask != nil:
 		return "do this; the rotation sees it and goes on by itself."
 	case d.State == plan.Refused:
@@ -298,16 +300,6 @@ func move(s Standing, e Environment, v View) string {
 		return "open a new request if the rotation is still wanted."
 	}
 	return ""
-}
-
-// since is when the step that is due became so, as apply has it.
-func since(records []rotation.Record) (at time.Time) {
-	for _, r := range records {
-		if r.Outcome == rotation.Done || r.Outcome == rotation.Approved || r.Outcome == rotation.Claimed {
-			at = r.At
-		}
-	}
-	return at
 }
 
 var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/~+@-]*$`)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,14 @@ const (
 
 // WaitsFor begins the text of a Released record whose runner left because it had to wait; any other was stopped.
 const WaitsFor = "waits for "
+
+// Waited is what a runner left to a later one to wait for; false where it was stopped, or isn't released at all.
+func (r Record) Waited() (what string, ok bool) {
+	if r.Outcome != Released {
+		return "", false
+	}
+	return strings.CutPrefix(r.Text, WaitsFor)
+}
 
 // A Record is one line of evidence and one event of progress: the same stream, all kept but Waiting.
 // Its stored bytes are its JSON; the next record holds their SHA-256.

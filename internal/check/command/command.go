@@ -50,8 +50,7 @@ func (h handler) run(ctx context.Context, s rotation.Step, past rotation.Past) (
 	res, err := child.Run(ctx, c)
 	switch {
 	case errors.Is(err, child.ErrNotStarted) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)):
-		return rotation.Result{}, rotation.Failf("check run and dir, and that the job installs it before",
-			"%s can't be started: no such program, or it may not be run", p.program())
+		return rotation.Result{}, p.program().Missing()
 	case errors.Is(err, child.ErrNotStarted):
 		return rotation.Result{}, fmt.Errorf("run %s: %w", p.program(), err)
 	}

@@ -59,16 +59,14 @@ func TestAPersonIsWaitedForWithoutARunner(t *testing.T) {
 		t.Errorf("five visits appended %d records", n-was)
 	}
 	token := strings.Fields(strings.Split(asked, "--client-request-token ")[1])[0]
-	_, err := s.AWS.SecretsManager.PutAsByHand(sandbox.Home, name, token, `{"password":"from-the-partner-1"}`, s.Clock.Now(), sm.Pending)
-	s.ok(err)
+	s.ok(s.AWS.SecretsManager.TypeByHand(sandbox.Home, asked, `{"password":"from-the-partner-1"}`, s.Clock.Now()))
 	s.ok(s.Hour(t.Context()))
 	if at := s.AWS.Secret(name).Labels[sm.Current]; at != token {
 		t.Fatalf("%s is live, not what the person stored (%s)\n%s", at, token, comment())
 	}
 	s.Clock.Move(49 * time.Hour)
 	s.ok(s.Schedule(t.Context()))
-	key, value, _ := strings.Cut(strings.Fields(strings.Split(line(), "--tags Key=")[1])[0], ",Value=")
-	s.ok(s.AWS.SecretsManager.TagByHand(sandbox.Home, name, s.Clock.Now(), sm.Tag{Key: key, Value: value}))
+	s.ok(s.AWS.SecretsManager.TypeByHand(sandbox.Home, line(), "", s.Clock.Now()))
 	s.ok(s.Hour(t.Context()))
 	last := s.GitHub.Comments(pull)
 	if !strings.Contains(last[0].Body, "dev finished") {

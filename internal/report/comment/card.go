@@ -79,24 +79,8 @@ func wrong(v report.View, o Options) string {
 				call = people([]string{owner(v)}, true)
 			}
 			fmt.Fprintf(&b, "\n**Your move in %s%s:** %s\n", name(s.Name), labelled(",", call), markdown.Cut(s.Move, textWidth))
-			b.WriteString(ask(s.Ask))
+			b.WriteString(markdown.Ask(s.Ask))
 		}
-	}
-	return b.String()
-}
-
-// ask is what a person is to do, to be read and copied.
-func ask(a *rotation.Ask) string {
-	if a == nil {
-		return ""
-	}
-	var b strings.Builder
-	b.WriteString("\n")
-	for i, do := range a.Do {
-		fmt.Fprintf(&b, "%d. %s\n", i+1, markdown.Cut(do, textWidth))
-	}
-	if a.Run != "" {
-		b.WriteString("\n" + markdown.Code(a.Run) + "\n")
 	}
 	return b.String()
 }

@@ -155,13 +155,7 @@ func (d *document) wrong() {
 	if d.s.Move != "" {
 		d.printf("\n**Your move:** %s\n", markdown.Text(d.s.Move))
 	}
-	if a := d.s.Ask; a != nil {
-		d.printf("\n")
-		for i, do := range a.Do {
-			d.printf("%d. %s\n", i+1, markdown.Text(do))
-		}
-		d.printf("\n%s\n", markdown.Code(a.Run))
-	}
+	d.printf("%s", markdown.Ask(d.s.Ask))
 }
 
 var marks = map[report.Mark]string{report.Done: "✅", report.Failed: "❌", report.Due: "▸", report.Ahead: "·"}

@@ -68,7 +68,7 @@ func event(p *rotation.Plan, r rotation.Record) (mark string, c color, text stri
 	case rotation.Resumed:
 		return "▸", bold, and("resumed by "+r.Runner.ID, r.Text)
 	case rotation.Released:
-		if strings.HasPrefix(r.Text, rotation.WaitsFor) {
+		if _, waits := r.Waited(); waits {
 			return "‖", yellow, "left here, " + r.Text
 		}
 		return "‖", yellow, and("stopped here, the next run looks again", r.Text)

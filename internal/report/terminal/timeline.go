@@ -91,6 +91,7 @@ func walk(run []rotation.Record) (text, end string, c color) {
 	last, failed, back := "", false, false
 	for _, r := range run {
 		name, check, _ := strings.Cut(r.Step, "/")
+		what, waits := r.Waited()
 		switch r.Outcome {
 		case rotation.Claimed:
 			name, check = "claim", ""
@@ -100,7 +101,7 @@ func walk(run []rotation.Record) (text, end string, c color) {
 			name, check = "rollback asked", ""
 		case rotation.Done, rotation.Failed:
 		case rotation.Released:
-			if name, check = "stopped", ""; strings.HasPrefix(r.Text, rotation.WaitsFor) {
+			if name, check = "stopped", ""; waits {
 				name = "waits"
 			}
 		default:
@@ -119,7 +120,7 @@ func walk(run []rotation.Record) (text, end string, c color) {
 			back = back || strings.HasPrefix(name, "restore") || name == "discard"
 			failed = false
 		case rotation.Released:
-			if what, ok := strings.CutPrefix(r.Text, rotation.WaitsFor); ok {
+			if waits {
 				b.WriteString(" for " + what)
 				break
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/sandbox/wire"
@@ -94,6 +95,27 @@ func (s *Service) PutAsByHand(p wire.Place, name, token, value string, now time.
 	}
 	to.prune(now)
 	return v.id, nil
+}
+
+// TypeByHand is a person who runs a command line of AWS's that stores a value, as one that it reads from a file, or sets
+// a tag.
+func (s *Service) TypeByHand(p wire.Place, line, value string, now time.Time) error {
+	words := strings.Fields(line)
+	arg := func(name string) string {
+		if i := slices.Index(words, name); i >= 0 && i+1 < len(words) {
+			return words[i+1]
+		}
+		return ""
+	}
+	switch {
+	case strings.HasPrefix(line, "aws secretsmanager put-secret-value "):
+		_, err := s.PutAsByHand(p, arg("--secret-id"), arg("--client-request-token"), value, now, arg("--version-stages"))
+		return err
+	case strings.HasPrefix(line, "aws secretsmanager tag-resource "):
+		key, tag, _ := strings.Cut(strings.TrimPrefix(arg("--tags"), "Key="), ",Value=")
+		return s.TagByHand(p, arg("--secret-id"), now, Tag{Key: key, Value: tag})
+	}
+	return fmt.Errorf("a person doesn't know what to do with %q", line)
 }
 
 // MoveByHand moves a label without asking where it was; with version "" it removes it.

@@ -125,18 +125,8 @@ func (v *Vault) Begun(value string) func() error {
 // Run is a person who runs a command line as it was asked for: one that stores value, or one that sets a tag. They leave
 // a change of their own alone.
 func (v *Vault) Run(line, value string) {
-	arg := func(name string) string {
-		_, after, _ := strings.Cut(line, name+" ")
-		word, _, _ := strings.Cut(after, " ")
-		return word
-	}
-	switch {
-	case v.begun != "" && v.look().Labels[sm.Pending] == v.begun:
-	case strings.HasPrefix(line, "aws secretsmanager put-secret-value "):
-		_, _ = v.World.SecretsManager.PutAsByHand(sandbox.Home, arg("--secret-id"), arg("--client-request-token"), value, v.clock(), arg("--version-stages"))
-	case strings.HasPrefix(line, "aws secretsmanager tag-resource "):
-		key, tag, _ := strings.Cut(strings.TrimPrefix(arg("--tags"), "Key="), ",Value=")
-		_ = v.World.SecretsManager.TagByHand(sandbox.Home, arg("--secret-id"), v.clock(), sm.Tag{Key: key, Value: tag})
+	if v.begun == "" || v.look().Labels[sm.Pending] != v.begun {
+		_ = v.World.SecretsManager.TypeByHand(sandbox.Home, line, value, v.clock()) // refused where it was run before
 	}
 }
 
