@@ -105,7 +105,7 @@ func (nowhere) Keep(context.Context, *rotation.Plan, rotation.Step, []rotation.F
 func (h *house) runner() *apply.Runner {
 	h.n++
 	handler := rotation.Handler{}
-	for _, s := range recipe {
+	for _, s := range append(slices.Clone(recipe), rotation.Spec{Name: "adopted"}, rotation.Spec{Name: "deploy"}, rotation.Spec{Name: "back"}) {
 		handler[s.Name] = func(ctx context.Context, st rotation.Step, past rotation.Past) (rotation.Result, error) {
 			h.asked = append(h.asked, st.Name)
 			if h.refuses == st.Name {
@@ -606,6 +606,90 @@ func TestFactsAreOnRecordBeforeTheStepGoesOn(t *testing.T) {
 			return rotation.Result{}, nil
 		}
 		h.run(h.jobs(name, nil)["dev"], plan.RolledBack)
+	})
+}
+
+// A step that only looks takes no lease. What it waits for is on record all the same: once, and again when it has changed.
+func TestWhatALookingStepWaitsForIsOnRecordOnceItChanged(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		recipe := slices.Insert(slices.Clone(recipe), 4, rotation.Spec{Phase: rotation.Decommission, Name: "adopted", Looks: true, After: "promote", Delay: rotation.Retain})
+		j := h.jobs(name, func(in *plan.Input) {
+			for i := range in.Targets {
+				in.Targets[i].Recipe = recipe
+				in.Targets[i].Consumers = []plan.Use{{Name: "web", Uses: "kind/toy", With: json.RawMessage(`{}`)}, {Name: "worker", Uses: "kind/toy", With: json.RawMessage(`{}`)}}
+			}
+		})["dev"]
+		wait := "2 of 4 tasks to end"
+		h.steps["adopted"] = func(context.Context, rotation.Past) (rotation.Result, error) {
+			if wait == "" {
+				return rotation.Result{}, nil
+			}
+			return rotation.Result{Wait: wait, Again: rotation.Later}, nil
+		}
+		last := func() string {
+			t.Helper()
+			st, err := h.runner().Look(t.Context(), j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return st.Records[len(st.Records)-1].Text
+		}
+		h.run(j, plan.Deferred)
+		time.Sleep(48 * time.Hour)
+		n := h.length("dev")
+		for range 5 {
+			h.run(j, plan.Waiting)
+			time.Sleep(time.Hour)
+		}
+		if got := h.length("dev"); got != n+1 || last() != "waits for 2 of 4 tasks to end; and for 2 of 4 tasks to end; and for 2 of 4 tasks to end" {
+			t.Errorf("%d records in five visits that saw the same, the last: %s", got-n, last())
+		}
+		wait = "1 of 4 tasks to end, password hunter2"
+		h.run(j, plan.Waiting)
+		if got := h.length("dev"); got != n+2 || !strings.HasPrefix(last(), "waits for 1 of 4 tasks to end, password [redacted]; and") {
+			t.Errorf("%d records, the last: %s", got-n, last())
+		}
+		n = h.length("dev")
+		for i := range 60 * 24 {
+			time.Sleep(time.Hour)
+			wait = fmt.Sprintf("key to be unused: it was used at %d", i)
+			h.run(j, plan.Waiting)
+		}
+		if got := h.length("dev") - n; got < 60 || got > 130 {
+			t.Errorf("%d records of what changed every hour of 60 days", got)
+		}
+		wait = ""
+		h.run(j, plan.Finished)
+		if got := h.chain("dev"); !strings.HasSuffix(got, "released adopted/web:done adopted/worker:done adopted:done decommission:begun decommission:done") &&
+			!strings.HasSuffix(got, "released resumed adopted/web:done adopted/worker:done adopted:done decommission:begun decommission:done") {
+			t.Error(got)
+		}
+	})
+}
+
+// Of two runners that see the same wait, one tells it, and neither fails.
+func TestTwoThatLookAtOnceTellWhatTheyWaitForOnce(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		recipe := slices.Insert(slices.Clone(recipe), 4, rotation.Spec{Phase: rotation.Decommission, Name: "adopted", Looks: true, After: "promote", Delay: rotation.Retain})
+		j := h.jobs(name, func(in *plan.Input) {
+			in.Targets[0].Recipe, in.Targets[1].Recipe = recipe, recipe
+		})["dev"]
+		h.run(j, plan.Deferred)
+		time.Sleep(48 * time.Hour)
+		n, once := h.length("dev"), false
+		h.steps["adopted"] = func(context.Context, rotation.Past) (rotation.Result, error) {
+			if !once { // while the first one looks, another run comes and goes
+				once = true
+				if _, err := h.runner().Run(t.Context(), j); err != nil {
+					t.Error(err)
+				}
+			}
+			return rotation.Result{Wait: "2 tasks to end", Again: rotation.Later}, nil
+		}
+		h.run(j, plan.Waiting)
+		if got := h.length("dev"); got != n+1 {
+			t.Errorf("%d records", got-n)
+		}
 	})
 }
 

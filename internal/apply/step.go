@@ -63,7 +63,7 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 			rec.Text = "not in time: " + res.Wait
 			return w.fail(ctx, s, rec)
 		case res.Again == rotation.Later:
-			w.waits = res.Wait
+			w.waits = w.waiting(ctx, s, res.Wait)
 			w.Progress(&w.plan, w.fill(rotation.Record{Step: s.Key, Outcome: rotation.Waiting, Text: res.Wait}))
 			return true, nil
 		}
@@ -72,6 +72,45 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 			return false, err
 		}
 	}
+}
+
+// waiting is what s waits for, and what the steps behind it do that look for the same at others: who has to see to it
+// sees all of them at once, not one after the other.
+func (w *work) waiting(ctx context.Context, s rotation.Step, what string) string {
+	at := slices.IndexFunc(w.plan.Steps, func(o rotation.Step) bool { return o.Key == s.Key })
+	if at < 0 || !s.Looks {
+		return what
+	}
+	for _, o := range w.plan.Steps[at+1:] {
+		if o.Phase != s.Phase || o.Name != s.Name || !o.Looks || o.After != s.After || o.Delay != s.Delay {
+			break
+		}
+		res, err := w.handlers[o.Uses][o.Name](ctx, o, rotation.PastOf(w.past()).For(o))
+		if err == nil && res.Wait != "" && res.Again == rotation.Later { // else it is told when its turn comes
+			what += "; and for " + res.Wait
+		}
+	}
+	return what
+}
+
+// tell records what a step that only looks waits for, so that who reads the journal can show it. It isn't worth a record
+// while it stays the same; nor is every change of it where it has waited for long: once an hour on the first day, once a
+// day after the twenty-fourth. Of two runners that see the same, one tells it.
+func (w *work) tell(ctx context.Context) error {
+	if w.waits == "" || len(w.records) == 0 || w.lease.remaining() > 0 {
+		return nil
+	}
+	now := w.Clock.Now()
+	if told, began, last := plan.Waits(w.records); told == w.Scrub(w.waits) || !last.IsZero() && now.Sub(last) < now.Sub(began)/24 {
+		return nil
+	}
+	known := len(w.records)
+	err := w.append(ctx, rotation.Record{Outcome: rotation.Released, Text: rotation.WaitsFor + w.waits})
+	w.lease.drop()
+	if errors.Is(err, evidence.ErrTaken) {
+		w.records, w.pending, err = w.records[:known], nil, nil
+	}
+	return err
 }
 
 // files keeps what a step made, and names it in its record. A failure that takes the rotation back can't wait for

@@ -120,7 +120,7 @@ func (w *work) loop(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", d.Step.ID, err)
 		case left:
-			return nil
+			return w.tell(ctx)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}

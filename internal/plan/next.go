@@ -88,6 +88,26 @@ func Since(records []rotation.Record) time.Time {
 	return time.Time{}
 }
 
+// Waits is what the last run left to a later one to wait for, since when runs do, and when that was last told; "" where
+// the last run didn't wait.
+func Waits(records []rotation.Record) (what string, since, told time.Time) {
+	for i := len(records) - 1; i >= 0; i-- {
+		r := records[i]
+		text, waits := r.Waited()
+		switch {
+		case r.Outcome == rotation.Attached:
+		case waits && told.IsZero():
+			what, since, told = text, r.At, r.At
+		case waits:
+			since = r.At
+		case r.Outcome == rotation.Resumed && !told.IsZero(): // to look, and to leave again
+		default:
+			return what, since, told
+		}
+	}
+	return what, since, told
+}
+
 // CanRollBack says whether the old credential can still be brought back, and why not.
 func CanRollBack(p *rotation.Plan, records []rotation.Record, now time.Time) (bool, string) {
 	h := read(p, records)

@@ -14,32 +14,33 @@ import (
 
 // A Standing is where one environment of a rotation stands.
 type Standing struct {
-	Name      string
-	Attempt   int
-	Decision  plan.Decision
-	Validated bool          // the new credential is live and proven
-	Begun     bool          // something may have been changed
-	Short     string        // "validated", "waits for its window"
-	Next      string        // what comes next, and when; "" when over, or when it is a person's move
-	Move      string        // what a person must do; "" nothing
-	Ask       *rotation.Ask // that in detail, where a step waits for it; nil: Move says all
-	Old       string        // where the old credential is: "goes 24 Nov 09:41 UTC"
-	Stopped   string        // why the last run left in the middle; "" it didn't
-	Steps     []Step
-	Undo      []Step
-	Failures  []Failure // what still counts, the cause first
-	Claim     *rotation.Claim
-	Records   int                 // of this attempt
-	Head      rotation.Head       // of the chain
-	Began     int                 // number of this attempt's claim; 0: none
-	Seq       int                 // of this attempt's last record; 0: none
-	Runner    string              // of this attempt's last record
-	Approvals []rotation.Approval // that are on record, in order
-	Approvers []string            // who let the rotation go on, by what is on record
-	Approval  string              // where approval stands: "not required", "asked in rekey-prod"; "" given
-	last      time.Time
-	waitsFor  string // the environment before
-	waits     string // what the last run left to a later one to wait for
+	Name       string
+	Attempt    int
+	Decision   plan.Decision
+	Validated  bool          // the new credential is live and proven
+	Begun      bool          // something may have been changed
+	Short      string        // "validated", "waits for its window"
+	Next       string        // what comes next, and when; "" when over, or when it is a person's move
+	Move       string        // what a person must do; "" nothing
+	Ask        *rotation.Ask // that in detail, where a step waits for it; nil: Move says all
+	Old        string        // where the old credential is: "goes 24 Nov 09:41 UTC"
+	Stopped    string        // why the last run left in the middle; "" it didn't
+	Steps      []Step
+	Undo       []Step
+	Failures   []Failure // what still counts, the cause first
+	Claim      *rotation.Claim
+	Records    int                 // of this attempt
+	Head       rotation.Head       // of the chain
+	Began      int                 // number of this attempt's claim; 0: none
+	Seq        int                 // of this attempt's last record; 0: none
+	Runner     string              // of this attempt's last record
+	Approvals  []rotation.Approval // that are on record, in order
+	Approvers  []string            // who let the rotation go on, by what is on record
+	Approval   string              // where approval stands: "not required", "asked in rekey-prod"; "" given
+	last       time.Time
+	waitsFor   string    // the environment before
+	waits      string    // what the last run left to a later one to wait for
+	waitsSince time.Time // when runs began to
 }
 
 // A Failure is a step that definitely failed, or another reason why a rotation was given up (no Step).
@@ -63,12 +64,10 @@ func stand(e Environment, v View) Standing {
 		s.last, s.Began, s.Seq, s.Runner = last.At, e.Records[0].Seq, last.Seq, last.Runner.ID
 		s.Validated = plan.Validated(&e.Plan, e.Records, now)
 		s.Begun = plan.MayHaveBegun(&e.Plan, e.Records)
-		switch what, waits := last.Waited(); {
-		case d.State.Over() || last.Outcome != rotation.Released:
-		case waits:
-			s.waits = what
-		default:
-			s.Stopped = cmp.Or(last.Text, "stopped early")
+		if !d.State.Over() {
+			if s.waits, s.waitsSince, _ = plan.Waits(e.Records); s.waits == "" && last.Outcome == rotation.Released {
+				s.Stopped = cmp.Or(last.Text, "stopped early")
+			}
 		}
 	}
 	s.Steps, s.Undo = steps(&e.Plan, e.Records, d, now)
@@ -265,7 +264,7 @@ func next(s Standing, gate string, c times) string {
 	case s.Records == 0:
 		return s.Name + " can start now"
 	case s.waits != "":
-		return fmt.Sprintf("%s waits at %s for %s; every run looks again", s.Name, d.Step.Key, s.waits)
+		return fmt.Sprintf("%s waits at %s since %s for %s; every run looks again", s.Name, d.Step.Key, c.stamp(s.waitsSince), s.waits)
 	case s.Stopped != "":
 		return fmt.Sprintf("%s: the last run stopped (%s); the next run looks again and goes on with %s", s.Name, s.Stopped, d.Step.Key)
 	case d.Step.Phase == rotation.Rollback:

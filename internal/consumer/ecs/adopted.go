@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,7 +38,7 @@ func (h *handler) adopted(ctx context.Context, s rotation.Step, past rotation.Pa
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	old, first := 0, time.Time{}
+	old, first, runs := 0, time.Time{}, []string(nil)
 	for _, t := range all {
 		at := aws.ToTime(t.CreatedAt)
 		if aws.ToString(t.StartedBy) == past.Fact(deploy, factDeployment) || !at.Before(since) {
@@ -45,9 +47,13 @@ func (h *handler) adopted(ctx context.Context, s rotation.Step, past rotation.Pa
 		if old++; first.IsZero() || at.Before(first) {
 			first = at
 		}
+		if def := called(aws.ToString(t.TaskDefinitionArn)); !slices.Contains(runs, def) {
+			runs = append(runs, def)
+		}
 	}
 	if old > 0 {
-		return rotation.Result{Again: rotation.Later, Wait: fmt.Sprintf("%d of %d tasks of %s to end that run with the old version, the first since %s", old, len(all), p.Service, stamp(first))}, nil
+		return rotation.Result{Again: rotation.Later, Wait: fmt.Sprintf("%d of %d tasks of %s to end that run with the old version: of %s, the first since %s",
+			old, len(all), p.Service, strings.Join(slices.Sorted(slices.Values(runs)), " and "), stamp(first))}, nil
 	}
 	pinned, err := h.pinned(ctx, l, past)
 	if err != nil || pinned.Wait != "" {

@@ -17,6 +17,9 @@ import (
 // window is how long a key's deletion can still be cancelled, in days: KMS's longest.
 const window = 30
 
+// unneeded begins what a step waits for while something is seen to need an old key.
+const unneeded = "nobody to need the old key any more: "
+
 // promoted is what the steps after the retention begin with: the alias must still name the key we promoted.
 func (h *handler) promoted(ctx context.Context, t Target, past rotation.Past) (kept, look, error) {
 	k, err := recall(past)
@@ -65,7 +68,7 @@ func (h *handler) adopted(ctx context.Context, t Target, past rotation.Past) (ro
 			}
 		}
 		if held != "" {
-			return rotation.Result{Wait: held, Again: rotation.Later}, nil
+			return rotation.Result{Wait: unneeded + held, Again: rotation.Later}, nil
 		}
 		said = append(said, fmt.Sprintf("%s: %s; no alias, grant or secret names it", called(arn), u.text(now.now)))
 	}
@@ -154,7 +157,7 @@ func (h *handler) decommission(ctx context.Context, t Target, past rotation.Past
 				return rotation.Result{}, err
 			}
 			if held != "" {
-				return rotation.Result{Wait: held, Again: rotation.Later}, nil
+				return rotation.Result{Wait: unneeded + held, Again: rotation.Later}, nil
 			}
 			if l.KeyState != types.KeyStatePendingDeletion {
 				return rotation.Result{Wait: called(arn) + " to be seen on its way out", Again: 3 * time.Second}, nil

@@ -145,7 +145,10 @@ func TestTwoPasswordsOfOneAccount(t *testing.T) {
 	if user != "app" || password == first || !m.accepts(password) || !m.accepts(first) {
 		t.Error("old and new don't both work")
 	}
-	l.Run("adopted", "decommission", "decommission", "refused")
+	if res, err := l.Ask(t.Context(), "adopted"); err != nil || res.Again != rotation.Later || !strings.HasPrefix(res.Wait, "1 session under the old login \"app\" to end: ") {
+		t.Errorf("adopted: %+v, %v", res, err)
+	}
+	l.Run("decommission", "decommission", "refused")
 	if m.accepts(first) || !m.accepts(password) || m.second != "" || m.kill != 1 {
 		t.Errorf("after decommission the old one works, the new one doesn't, or %d sessions were ended", m.kill)
 	}

@@ -54,7 +54,7 @@ func TestTheSandboxSaysWhatMariaDBSays(t *testing.T) {
 	s := newSandbox(t, "says", Target{})
 	old := s.must(s.login(s.app, first))
 	s.want(old, "SELECT 1", "1")
-	s.Run(through...).Again().Run(append(forward[:5:5], "restore", "discard")...)
+	s.Run(forward[:5]...).Held("adopted").Run("decommission", "refused").Again().Run(append(forward[:5:5], "restore", "discard")...)
 	if got, err := ask(old, "SELECT 1"); err == nil {
 		t.Errorf("the old session was ended, and still answers %q", got)
 	}

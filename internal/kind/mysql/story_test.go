@@ -6,7 +6,7 @@ func TestWhatARotationSays(t *testing.T) {
 	s := newScene(t, "says", Target{})
 	old := s.must(s.login(s.app, first))
 	s.want(old, "SELECT 1", "1")
-	s.Run(through...).Again().Run(append(forward[:5:5], "restore", "discard")...)
+	s.Run(forward[:5]...).Held("adopted").Run("decommission", "refused").Again().Run(append(forward[:5:5], "restore", "discard")...)
 	_ = old.Close() // until here it was open
 	golden(t, "story.txt", s.Story(s.server))
 	one := newScene(t, "says_one", Target{Strategy: "single-user"})

@@ -58,7 +58,7 @@ func TestTheSandboxSaysWhatPostgreSQLSays(t *testing.T) {
 	s := newSandbox(t, "says", Target{})
 	old := s.must(s.login(t, s.app, "the-first-password-1"))
 	s.want(old, "SELECT 1", "1")
-	s.Run(through...).Again().Run(append(forward[:5:5], "restore", "discard")...)
+	s.Run(forward[:5]...).Held("adopted").Run("decommission", "refused").Again().Run(append(forward[:5:5], "restore", "discard")...)
 	if got, err := ask(old, "SELECT 1"); err == nil {
 		t.Errorf("the old session was ended, and still answers %q", got)
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -51,7 +52,8 @@ func TestGrantsAndOwnershipAreRightOnEveryRotation(t *testing.T) {
 	}
 }
 
-func TestDecommissionListsSessionsAndEndsThem(t *testing.T) {
+// What is asked here is what adopted waits for. That it was told to go ahead all the same shows in decommission only.
+func TestAdoptedWaitsForSessionsAndDecommissionEndsThem(t *testing.T) {
 	for _, strategy := range []string{"alternating-users", "single-user"} {
 		s := newScene(t, "ends_"+strategy[:5], Target{Strategy: strategy})
 		old := s.must(s.login(t, s.app, "the-first-password-1"))
@@ -59,10 +61,12 @@ func TestDecommissionListsSessionsAndEndsThem(t *testing.T) {
 		user, password := s.Current()
 		fresh := s.must(s.login(t, user, password))
 		s.want(old, "SELECT 1", "1")
-		s.Run("adopted", "decommission", "refused")
-		if s.Fact("adopted", "not_adopted") != "1" || !strings.Contains(fmtSaid(s), `application \"shop\"`) {
-			t.Errorf("%s: not listed: %s", strategy, fmtSaid(s))
+		res, err := s.Ask(t.Context(), "adopted")
+		if err != nil || res.Again != rotation.Later || !strings.HasPrefix(res.Wait, fmt.Sprintf("1 session under the old login %q to end: ", s.app)) || !strings.Contains(res.Wait, `application "shop"`) {
+			t.Errorf("%s: adopted: %+v, %v", strategy, res, err)
 		}
+		s.want(old, "SELECT 1", "1")
+		s.Run("decommission", "refused")
 		if _, err := ask(old, "SELECT 1"); err == nil {
 			t.Errorf("%s: the session under the old login goes on", strategy)
 		}
@@ -71,6 +75,21 @@ func TestDecommissionListsSessionsAndEndsThem(t *testing.T) {
 			t.Errorf("%s: no proof: %s", strategy, fmtSaid(s))
 		}
 		s.Silent()
+	}
+}
+
+// A thief's session must not hold up that the login goes.
+func TestASessionOfAStolenLoginIsNotWaitedFor(t *testing.T) {
+	s := newScene(t, "stolen", Target{})
+	old := s.must(s.login(t, s.app, "the-first-password-1"))
+	s.Run("preflight", "create", "set", "test", "promote")
+	s.Records[0].Claim.Plan.Reason = "compromise"
+	s.Run("adopted", "decommission", "refused")
+	if s.Fact("adopted", "not_adopted") != "1" || !strings.Contains(fmtSaid(s), `application \"shop\"`) {
+		t.Errorf("not listed: %s", fmtSaid(s))
+	}
+	if _, err := ask(old, "SELECT 1"); err == nil {
+		t.Error("the session under the stolen login goes on")
 	}
 }
 

@@ -105,7 +105,7 @@ func failure(where string, f report.Failure) string {
 func next(v report.View) string {
 	var all []string
 	for _, n := range v.Coming() {
-		all = append(all, markdown.Cut(strings.TrimSuffix(n, "."), lineWidth))
+		all = append(all, markdown.Cut(strings.TrimSuffix(n, "."), textWidth)) // who holds an old credential's end up is told whole
 	}
 	if len(all) == 0 {
 		return ""

@@ -1,6 +1,7 @@
 package reporttest
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -61,6 +62,7 @@ func Cases() []Case {
 		play("waits", 3*24*hour, func(ps []*Player) {
 			ps[0].Answers["decommission"] = Answer{Waits: "the old key to have been unused for 24 h: reports used it at 06:12"}
 		}),
+		adoption(),
 		gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
 		removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
 	return cases
@@ -121,6 +123,27 @@ func removal() Case {
 	p.grant(rotation.ApprovesRotation, "")
 	p.Play(Monday.Add(3 * 24 * time.Hour))
 	return one("removal-asked", p, p.Now)
+}
+
+// adoption is a rotation that two consumers hold up, and that says so anew when one of them has moved on.
+func adoption() Case {
+	p := NewPlayer(Plans(Secret, func(in *plan.Input) {
+		in.Targets[0].Consumers = []plan.Use{
+			{Name: "web", Uses: "consumer/ecs", With: json.RawMessage(`{}`), Within: rotation.Duration(20 * time.Minute)},
+			{Name: "worker", Uses: "consumer/ecs", With: json.RawMessage(`{}`), Within: rotation.Duration(20 * time.Minute)}}
+	})[0], Monday)
+	for key, text := range map[string]string{"consumer/web": "4 tasks of web run, of web:17", "consumer/worker": "2 tasks of worker run, of worker:8",
+		"deploy/web": "4 of 4 tasks of web began after 23 Nov 2026 09:21:15 UTC", "deploy/worker": "2 of 2 tasks of worker began after 23 Nov 2026 09:23:02 UTC"} {
+		p.Answers[key] = Answer{Text: text, Took: 90 * time.Second}
+	}
+	p.Answers["adopted/web"] = Answer{Waits: "2 of 4 tasks of web to end that run with the old version: of web:17, the first since 23 Nov 2026 09:19 UTC; and for " +
+		"1 of 2 tasks of worker to end that run with the old version: of worker:8, the first since 21 Nov 2026 22:04 UTC"}
+	p.Play(Monday.Add(50 * time.Hour))
+	p.Now = p.Records[len(p.Records)-1].At.Add(3 * time.Hour)
+	p.Append(rotation.Record{Outcome: rotation.Released, Text: rotation.WaitsFor + "1 of 4 tasks of web to end that run with the old version: of web:17, the first since 23 Nov 2026 09:19 UTC; and for " +
+		"1 of 2 tasks of worker to end that run with the old version: of worker:8, the first since 21 Nov 2026 22:04 UTC"})
+	p.Append(rotation.Record{Outcome: rotation.Attached, Text: "screenshot of the dashboard, by li-pay", Files: []rotation.FileRef{file("2-attached-dashboard.png", 52000)}})
+	return one("adoption", p, p.Now)
 }
 
 // asks lets a person do what a step waits for, who hasn't yet.

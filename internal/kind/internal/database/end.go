@@ -15,7 +15,8 @@ const (
 	closing  = time.Second     // sessions that are being ended
 )
 
-// adopted lists who still has a session open under the old login: they have not taken up the new one.
+// adopted waits while sessions are open under the old login: who has them has not taken up the new one. Of a login that
+// was stolen they are listed and not waited for: one of them may be the thief's.
 func (h *handler) adopted(ctx context.Context, t *Target, past rotation.Past) (rotation.Result, error) {
 	a, err := accounts(past)
 	if err != nil {
@@ -33,6 +34,9 @@ func (h *handler) adopted(ctx context.Context, t *Target, past rotation.Past) (r
 	if len(open) == 0 {
 		return rotation.Result{Text: "adopted: no session is open under the old login"}, nil
 	}
+	if c, _ := past.Claim(); c.Plan.Reason != "compromise" {
+		return rotation.Result{Wait: held(a.Old, open), Again: rotation.Later}, nil
+	}
 	var list strings.Builder
 	for _, s := range open {
 		fmt.Fprintf(&list, "%s\n", s.About)
@@ -40,6 +44,20 @@ func (h *handler) adopted(ctx context.Context, t *Target, past rotation.Past) (r
 	return rotation.Result{Facts: map[string]string{"not_adopted": fmt.Sprint(len(open))},
 		Text:  fmt.Sprintf("not adopted: %s still open under the old login, to be ended; the first is %s", Count(len(open)), open[0].About),
 		Files: []rotation.File{{Name: "sessions.txt", Data: []byte(list.String())}}}, nil
+}
+
+// held says whose sessions are waited for; the oldest come first.
+func held(login string, open []Session) string {
+	const most = 3
+	var who []string
+	for i, s := range open {
+		if i == most {
+			who = append(who, fmt.Sprintf("%d more", len(open)-most))
+			break
+		}
+		who = append(who, s.About)
+	}
+	return fmt.Sprintf("%s under the old login %q to end: %s", Count(len(open)), login, strings.Join(who, "; "))
 }
 
 // Count is a number of sessions in words.

@@ -215,6 +215,15 @@ func (l *Lab) Run(steps ...string) *Lab {
 	return l
 }
 
+// Held is a step that must leave it to a later run: what comes after it goes ahead by policy.
+func (l *Lab) Held(step string) *Lab {
+	l.T.Helper()
+	if res, err := l.Ask(l.T.Context(), step); err != nil || res.Again != rotation.Later {
+		l.T.Fatalf("%s: %+v, %v", step, res, err)
+	}
+	return l
+}
+
 // Current is what consumers would log in with.
 func (l *Lab) Current() (user, password string) { return Document(l.Look().At(sm.Current).Text) }
 
