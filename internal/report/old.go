@@ -23,9 +23,8 @@ func old(s Standing, e Environment, c times) string {
 		}
 	}
 	if s.back() {
-		promote := slices.IndexFunc(s.Steps, func(st Step) bool { return st.Phase == rotation.Deploy && st.Mark != Ahead })
 		switch {
-		case promote < 0:
+		case !s.replaced():
 			return "live, was never replaced"
 		case d.State == plan.RolledBack:
 			return "live again"

@@ -285,7 +285,7 @@ func move(s Standing, e Environment, v View) string {
 	case d.State == plan.Refused:
 		return "mend it, then run the workflow again (by hand: " + again + "). Nothing was changed."
 	case d.State == plan.Stuck && d.Step.Phase == rotation.Rollback:
-		return "the old credential is not proven live again yet. Mend this now, then run the workflow again (by hand: " + again + "): it tries this step again."
+		return returned(s) + " Mend this now, then run the workflow again (by hand: " + again + "): it goes on with " + d.Step.Key + ", as every later run does."
 	case d.State == plan.Stuck && d.Step.Phase.Undone():
 		return "decide. The request says on_failure: hold, so nothing is undone by itself. Mend it and run the workflow again (by hand: " +
 			again + "), or take it back (" + command("rollback", e, path) + ")."

@@ -19,6 +19,7 @@ const (
 	textWidth  = 600
 	mostWrong  = 4 // failures told of an environment
 	mostColumn = 12
+	mostLeft   = 12 // steps of what is still to be taken back
 )
 
 // icon is how a rotation stands, at a glance.
@@ -70,6 +71,18 @@ func wrong(v report.View, o Options) string {
 		}
 		if s.Stopped != "" {
 			fmt.Fprintf(&b, "- %s · the last run stopped before it knew: %s\n", name(s.Name), markdown.Cut(s.Stopped, textWidth))
+		}
+	}
+	for _, s := range v.Environments {
+		if left := s.Left(); len(left) > 0 {
+			fmt.Fprintf(&b, "\n**Not taken back yet in %s**, still to be done:\n", name(s.Name))
+			for i, l := range left {
+				if i == mostLeft {
+					fmt.Fprintf(&b, "- %d more\n", len(left)-i)
+					break
+				}
+				b.WriteString("- " + markdown.Cut(l, lineWidth) + "\n")
+			}
 		}
 	}
 	for _, s := range v.Environments {

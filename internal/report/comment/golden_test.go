@@ -220,7 +220,7 @@ func TestOutcomesAreToldTheSameLater(t *testing.T) {
 }
 
 func TestIncidents(t *testing.T) {
-	for _, name := range []string{"rolled-back", "rollback-stuck", "decommission-stuck", "held", "hostile"} {
+	for _, name := range []string{"rolled-back", "rollback-stuck", "back-stuck", "discard-stuck", "decommission-stuck", "held", "hostile"} {
 		c := find(t, name)
 		env := "stage"
 		if name != "rolled-back" && name != "rollback-stuck" {

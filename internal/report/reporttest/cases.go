@@ -62,7 +62,7 @@ func Cases() []Case {
 		play("waits", 3*24*hour, func(ps []*Player) {
 			ps[0].Answers["decommission"] = Answer{Waits: "the old key to have been unused for 24 h: reports used it at 06:12"}
 		}),
-		adoption(),
+		adoption(), backStuck(), discardStuck(),
 		gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
 		removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
 	return cases
@@ -144,6 +144,28 @@ func adoption() Case {
 		"1 of 2 tasks of worker to end that run with the old version: of worker:8, the first since 21 Nov 2026 22:04 UTC"})
 	p.Append(rotation.Record{Outcome: rotation.Attached, Text: "screenshot of the dashboard, by li-pay", Files: []rotation.FileRef{file("2-attached-dashboard.png", 52000)}})
 	return one("adoption", p, p.Now)
+}
+
+// backStuck is a rotation of which one consumer can't be brought back, after the old credential is the live one again.
+func backStuck() Case {
+	p := NewPlayer(Plans(Secret, func(in *plan.Input) {
+		in.Targets[0].Consumers = []plan.Use{{Name: "web", Uses: "consumer/ecs", With: json.RawMessage(`{}`), Within: rotation.Duration(20 * time.Minute)},
+			{Name: "worker", Uses: "consumer/ecs", With: json.RawMessage(`{}`), Within: rotation.Duration(20 * time.Minute)}}
+	})[0], Monday)
+	p.Answers["validate/health"] = Answer{Fail: "503 from https://dev.example/health", Took: 5 * time.Minute}
+	p.Answers["back/worker"] = Answer{Text: "2 of 2 tasks of worker began after 23 Nov 2026 09:27:10 UTC"}
+	p.Answers["back/web"] = Answer{Fail: "the deployment of web failed: tasks can't pull web:17", Hint: "see that the image is there", Took: time.Minute}
+	p.Play(Monday.Add(time.Hour))
+	return one("back-stuck", p, p.Now)
+}
+
+// discardStuck is one that is back but for the new credential, which nobody lets go.
+func discardStuck() Case {
+	p := NewPlayer(Plans(Secret, nil)[0], Monday)
+	p.Answers["validate/health"] = Answer{Fail: "503 from https://dev.example/health", Took: 5 * time.Minute}
+	p.Answers["discard"] = Answer{Fail: "AccessDenied on UpdateSecretVersionStage", Hint: "give the role rekey-dev that right again"}
+	p.Play(Monday.Add(time.Hour))
+	return one("discard-stuck", p, p.Now)
 }
 
 // asks lets a person do what a step waits for, who hasn't yet.

@@ -152,6 +152,12 @@ func (d *document) wrong() {
 	if d.s.Stopped != "" {
 		d.printf("- The last run stopped before it knew: %s\n", markdown.Text(d.s.Stopped))
 	}
+	for i, left := range d.s.Left() {
+		if i == 0 {
+			d.printf("\nIt is not taken back yet. Still to be done:\n\n")
+		}
+		d.printf("- %s\n", markdown.Text(left))
+	}
 	if d.s.Move != "" {
 		d.printf("\n**Your move:** %s\n", markdown.Text(d.s.Move))
 	}

@@ -200,7 +200,10 @@ func (p *page) standing(v report.View, s report.Standing) {
 	for _, st := range s.Steps {
 		p.step(st, wide, v.Now)
 	}
-	if len(s.Undo) > 0 {
+	switch {
+	case len(s.Left()) > 0:
+		p.WriteString("  ↩ to be taken back, not done yet\n")
+	case len(s.Undo) > 0:
 		p.WriteString("  ↩ taken back\n")
 	}
 	for _, st := range s.Undo {

@@ -88,7 +88,7 @@ func (t *Timeline) Finish(c rotation.Chain, note string) {
 // walk is a run's steps in order, checks of one name as one, and how it ended.
 func walk(run []rotation.Record) (text, end string, c color) {
 	var b strings.Builder
-	last, failed, back := "", false, false
+	last, failed, back, gone := "", false, false, false
 	for _, r := range run {
 		name, check, _ := strings.Cut(r.Step, "/")
 		what, waits := r.Waited()
@@ -117,7 +117,7 @@ func walk(run []rotation.Record) (text, end string, c color) {
 			b.WriteString(" ✘ " + strings.TrimPrefix(check+": "+r.Text, ": "))
 			last = ""
 		case rotation.Done:
-			back = back || strings.HasPrefix(name, "restore") || name == "discard"
+			back, gone = back || strings.HasPrefix(name, "restore") || name == "discard", name == "discard" // with which every way back ends
 			failed = false
 		case rotation.Released:
 			if waits {
@@ -132,6 +132,8 @@ func walk(run []rotation.Record) (text, end string, c color) {
 	switch {
 	case failed:
 		return text, "✘ " + report.Count(len(run), "record"), red
+	case back && !gone:
+		return text, "↩ not taken back yet", red
 	case back:
 		return text, "↩ rolled back", yellow
 	}
