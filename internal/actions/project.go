@@ -20,12 +20,16 @@ import (
 
 // texts are what all texts of this repository share.
 func (j *job) texts() comment.Options {
-	o := comment.Options{Repository: j.Getenv("GITHUB_REPOSITORY"), Evidence: j.app.BundleURL}
+	o := comment.Options{Repository: j.Getenv("GITHUB_REPOSITORY"), Evidence: j.app.BundleURL,
+		Runs: fmt.Sprintf("%s/%s/actions/workflows/%s", j.Getenv("GITHUB_SERVER_URL"), j.Getenv("GITHUB_REPOSITORY"), workflow)}
 	if t := j.app.Inputs.Config.Tickets; t != nil {
 		o.Tickets = t.GitHub
 	}
 	return o
 }
+
+// summaryRoom is what one step's summary holds, with some to spare (GitHub documentation, workflow commands: 1 MiB).
+const summaryRoom = 1000 << 10
 
 // project brings what people see up to date: comments, incidents, tickets.
 func (s *survey) project(ctx context.Context) error {
@@ -88,7 +92,9 @@ func (s *survey) overview(shown []app.Shown) {
 	for _, v := range shown {
 		views = append(views, v.View)
 	}
-	s.summary(comment.Status(views, s.texts()))
+	o := s.texts()
+	o.Room = summaryRoom - b.Len()
+	s.summary(comment.Status(views, o))
 }
 
 // pages are the pull requests that what is shown came by, each with all of its rotations.

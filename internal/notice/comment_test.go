@@ -3,13 +3,16 @@ package notice_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
 	"github.com/rastup/rekey/internal/notice/comment"
+	"github.com/rastup/rekey/internal/notice/incident"
 	"github.com/rastup/rekey/internal/report"
 	text "github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/reporttest"
@@ -239,22 +242,102 @@ func TestAWholeCampaignFitsAndKeepsThePace(t *testing.T) {
 	}
 	begun := len(r.Calls())
 	r.settle(func() pass { return r.comments(nil, pages...) })
-	var made []time.Time
-	for _, c := range r.Calls()[begun:] {
-		if c.Method == "POST" {
-			made = append(made, c.At)
-			if c.Status != 201 {
-				t.Errorf("%s was answered %d", c.Path, c.Status)
-			}
-		}
+	if n := r.paced(begun); n != 512 {
+		t.Errorf("%d changes, want 512", n)
 	}
-	if len(made) != 512 {
-		t.Errorf("%d creations, want 512", len(made))
+}
+
+// paced holds that GitHub refused none of the changing calls since the nth one for coming too fast, and counts them:
+// under 80 in every minute.
+func (r *rig) paced(since int) int {
+	r.t.Helper()
+	var made []time.Time
+	for _, c := range r.Calls()[since:] {
+		if c.Method == http.MethodGet {
+			continue
+		}
+		if made = append(made, c.At); c.Status/100 != 2 {
+			r.t.Errorf("%s %s was answered %d", c.Method, c.Path, c.Status)
+		}
 	}
 	for i := range made {
-		if n := i + 80; n < len(made) && made[n].Sub(made[i]) < time.Minute {
-			t.Fatalf("80 creations within %s", made[n].Sub(made[i]))
+		if n := i + 79; n < len(made) && made[n].Sub(made[i]) < time.Minute {
+			r.t.Fatalf("80 changes within %s", made[n].Sub(made[i]))
 		}
+	}
+	return len(made)
+}
+
+// All that 256 rotations in one pull request can bring about at one moment: pages, and an incident for every environment.
+// A run does what its patience allows, with GitHub's limits as they are, and later ones the rest; others use the same
+// account meanwhile, so that GitHub refuses some of it.
+func TestWhatDoesntFitIntoAnHourIsLeftToTheNextRun(t *testing.T) {
+	for _, refusing := range []bool{false, true} {
+		t.Run(fmt.Sprint("GitHub refuses ", refusing), func(t *testing.T) {
+			r := newRig(t, 1)
+			page := pageOf(r.request(), 256, 46*time.Hour)
+			var all []incident.Incident
+			for i := range 470 {
+				one, _ := failed(fmt.Sprintf("team/service-%03d", i), 1)
+				all = append(all, one)
+			}
+			n, refused := 0, 0
+			if refusing {
+				r.fault = func(world.Call) error {
+					if n++; n%60 != 0 {
+						return nil
+					}
+					refused++
+					e := world.Throttled(45 * time.Second)
+					if n%120 == 0 {
+						e.Status = http.StatusTooManyRequests
+					}
+					return e
+				}
+			}
+			begun, hours := len(r.Calls()), 0
+			for left := true; left; hours++ {
+				if hours == 4 {
+					t.Fatalf("after %d runs %d issues of %d", hours, len(r.Issues()), len(all))
+				}
+				c, err := github.New(github.Options{API: "http://127.0.0.1", Repository: repository, Token: "token", Transport: wire{r, nil}, Clock: r.clock})
+				if err != nil {
+					t.Fatal(err)
+				}
+				from := r.clock.Now()
+				_, err = (&comment.Projector{GitHub: c, Bot: bot, Options: options}).Write(t.Context(), []comment.Page{page})
+				if err != nil {
+					t.Error(err)
+				}
+				_, err = (&incident.Projector{GitHub: c, Bot: bot}).Write(t.Context(), all, nil)
+				if left = err != nil; left && !strings.Contains(err.Error(), "not sent: more than 450 new things an hour are too many for GitHub; that ends at ") {
+					t.Error(err)
+				}
+				if took := r.clock.Now().Sub(from); took > 50*time.Minute {
+					t.Errorf("run %d took %s", hours, took)
+				}
+				r.clock.Move(from.Add(time.Hour + time.Minute).Sub(r.clock.Now()))
+			}
+			if hours < 2 {
+				t.Errorf("%d runs: the test sees no limit", hours)
+			}
+			exactly(t, r, page)
+			seen := map[string]int{}
+			for _, x := range r.Issues() {
+				about, _ := text.ParseIncident(x.Body)
+				seen[about.Key]++
+			}
+			for _, one := range all {
+				if about, _ := text.ParseIncident(one.Body); seen[about.Key] != 1 {
+					t.Fatalf("%s has %d issues", one.Chain, seen[about.Key])
+				}
+			}
+			if !refusing {
+				t.Logf("%d changes in %d runs", r.paced(begun), hours)
+			} else if refused < 5 {
+				t.Errorf("only %d refusals", refused)
+			}
+		})
 	}
 }
 

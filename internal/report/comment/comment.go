@@ -28,6 +28,19 @@ type Options struct {
 	Tickets    string // owner/name that tickets like "#12" are issues of; "" there are none
 	// Evidence says where an environment's bundle is: a label, and its URL where it has one. nil: it isn't told.
 	Evidence func(report.View, report.Standing) (label, url string)
+	// Runs is the page of the runs whose summaries tell what a comment has no room for; "" there are none.
+	Runs string
+	// Room is how much a status may take, by Size; 0: Most.
+	Room int
+}
+
+// more is where to look for what doesn't fit.
+func (o Options) more() string {
+	all := markdown.Code("rekey status")
+	if o.Runs != "" && o.Room == 0 {
+		all = "the summary of the latest run of " + markdown.Link("rotate", o.Runs) + ", or " + all
+	}
+	return all
 }
 
 // A document is blocks of Markdown, some of which are left out when it gets too large.

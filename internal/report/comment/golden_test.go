@@ -1,6 +1,7 @@
 package comment_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -93,6 +95,56 @@ func TestStatusOfManyFits(t *testing.T) {
 			}
 			whole(t, what, got)
 		}
+	}
+}
+
+// In the worst state that 256 rotations can be in, what is most urgent is told in detail, all others are counted, and it
+// is said where they are.
+func TestTheWorstStatusFits(t *testing.T) {
+	long := strings.Repeat("the deployment of `web` <failed> @rastup/all: "+reporttest.Hostile+" ", 40)
+	var views []report.View
+	for i := range 256 {
+		secret := fmt.Sprintf("team-%d/service-%03d", i%7, i) + strings.Repeat("/a_long*name", 20)
+		var envs []report.Environment
+		for j, p := range reporttest.Plans(secret, func(in *plan.Input) {
+			for k := range in.Targets {
+				for _, name := range []string{"web", "worker", "cron"} {
+					in.Targets[k].Consumers = append(in.Targets[k].Consumers, plan.Use{Name: strings.Repeat(name, 30), Uses: "consumer/ecs", With: json.RawMessage(`{}`)})
+				}
+				in.Targets[k].Hours, in.Targets[k].Window = nil, nil
+			}
+		}) {
+			pl := reporttest.NewPlayer(p, reporttest.Monday)
+			pl.Claim.Owner, pl.Claim.Ticket = long, long
+			switch j + i%3 {
+			case 0, 3: // can't be taken back
+				pl.Answers["validate/health"] = reporttest.Answer{Fail: long, Hint: long}
+				pl.Answers["back/"+strings.Repeat("web", 30)] = reporttest.Answer{Fail: long, Hint: long}
+			case 1, 4: // held up
+				pl.Answers["adopted/"+strings.Repeat("web", 30)] = reporttest.Answer{Waits: long}
+			default: // can't be ended
+				pl.Answers["decommission"] = reporttest.Answer{Fail: long, Hint: long}
+			}
+			pl.Play(reporttest.Monday.Add(72 * time.Hour))
+			envs = append(envs, pl.Environment(pl.Now, ""))
+		}
+		views = append(views, report.New(secret, reporttest.Rotation, envs, reporttest.Monday.Add(72*time.Hour)))
+	}
+	o := options
+	o.Runs = "https://github.example/rastup/shop/actions/workflows/rotate.yml"
+	got := comment.Status(views, o)
+	if n := utf8.RuneCountInString(got); comment.Size(got) > comment.Most || n > 65536 {
+		t.Errorf("%d characters, size %d", n, comment.Size(got))
+	}
+	rows, cards := strings.Count(got, "\n| 🚨 |"), strings.Count(got, "<details><summary>🚨 <b>")
+	if cards < 1 || rows < 50 || !strings.Contains(got, fmt.Sprintf("\nand %d rotations more, less urgent: %[1]d need you: the summary of the latest run of [rotate](<%s>)", 256-rows, o.Runs)) ||
+		!strings.Contains(got, fmt.Sprintf("Details of %d more rotations don't fit here: the summary", 256-cards)) {
+		t.Errorf("%d rows and %d cards:\n%.300s\n...\n%s", rows, cards, got, got[len(got)-400:])
+	}
+	whole(t, "the worst", got)
+	o.Room = 1000 << 10 // a job's summary
+	if got = comment.Status(views, o); comment.Size(got) > o.Room || strings.Count(got, "\n| 🚨 |") != 256 || strings.Contains(got, "actions/workflows") {
+		t.Errorf("size of the summary %d, %d rows", comment.Size(got), strings.Count(got, "\n| 🚨 |"))
 	}
 }
 

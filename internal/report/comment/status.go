@@ -23,7 +23,7 @@ func Status(views []report.View, o Options) string {
 	default:
 		return several(d, views, o)
 	}
-	return d.within(Most)
+	return d.within(cmp.Or(o.Room, Most))
 }
 
 // headline is which secret, and the answer.
@@ -66,32 +66,39 @@ func rank(v report.View) int {
 	return 3
 }
 
-// several is a table, and below it the cards of as many as fit, in the same order.
+// several is a table, and below it the cards of as many as fit, in the same order. Where even the table would leave no
+// room for the cards of the most urgent, it is cut.
 func several(d *document, views []report.View, o Options) string {
+	most := cmp.Or(o.Room, Most)
 	var head strings.Builder
 	head.WriteString("### " + icon(views[0]) + " " + count(views) + "\n\n| | secret | where it stands | what comes |\n|---|---|---|---|\n")
-	const end = 300 // room for what tells of those left out
+	const end = 1000 // room for what tells of those left out
 	used, n := Size(d.marker)+Size(head.String())+end, 0
+	var lines []string
+	rows := 0
 	for _, v := range views {
 		line := overview(v)
-		if used += Size(line); used > Most {
-			break
-		}
-		head.WriteString(line)
+		lines, rows = append(lines, line), rows+Size(line)
+	}
+	room := most
+	if used+rows > most*9/10 {
+		room = most * 6 / 10
+	}
+	for n < len(lines) && used+Size(lines[n]) <= room {
+		head.WriteString(lines[n])
+		used += Size(lines[n])
 		n++
 	}
-	if more := len(views) - n; more > 0 {
-		fmt.Fprintf(&head, "\nand %d more, less urgent: %s\n", more, markdown.Code("rekey status"))
-		d.add(0, head.String())
-		return d.within(Most)
+	if n < len(views) {
+		fmt.Fprintf(&head, "\nand %s more, less urgent: %s: %s\n", report.Count(len(views)-n, "rotation"), states(views[n:]), o.more())
 	}
 	d.add(0, head.String())
 	for i, v := range views {
 		c := &document{}
 		card(c, v, o)
 		text := details(icon(v)+" <b>"+markdown.HTML(v.Secret, nameWidth)+"</b> · "+markdown.HTML(v.Headline(), lineWidth), c.within(Most/4))
-		if used += Size(text) + 4; used > Most {
-			d.add(0, fmt.Sprintf("<sub>Details of %s don't fit here: %s</sub>", report.Count(len(views)-i, "more rotation"), markdown.Code("rekey status")))
+		if used += Size(text) + 4; used > most {
+			d.add(0, fmt.Sprintf("<sub>Details of %s don't fit here: %s</sub>", report.Count(len(views)-i, "more rotation"), o.more()))
 			break
 		}
 		d.add(0, text)
@@ -101,6 +108,11 @@ func several(d *document, views []report.View, o Options) string {
 
 // count is the answer over all views.
 func count(views []report.View) string {
+	return report.Count(len(views), "rotation") + ": " + states(views)
+}
+
+// states is how many of views stand how.
+func states(views []report.View) string {
 	urgent, asked, over := 0, 0, 0
 	for _, v := range views {
 		switch {
@@ -124,7 +136,7 @@ func count(views []report.View) string {
 	add(asked, "waits for approval", "wait for approval")
 	add(len(views)-urgent-asked-over, "under way", "under way")
 	add(over, "over", "over")
-	return report.Count(len(views), "rotation") + ": " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }
 
 // overview is a rotation's line.
