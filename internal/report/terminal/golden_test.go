@@ -225,7 +225,7 @@ func TestVerify(t *testing.T) {
 }
 
 func urgently(in *plan.Input) {
-	in.Reason, in.OnFailure = "compromise", "hold"
+	in.Reason, in.OnFailure, in.Retain = "compromise", "hold", 0
 	for i := range in.Targets {
 		in.Targets[i].Window, in.Targets[i].Hours = nil, nil
 	}
