@@ -288,8 +288,8 @@ func move(s Standing, e Environment, v View) string {
 	case d.State == plan.Stuck && d.Step.Phase == rotation.Rollback:
 		return "the old credential is not proven live again yet. Mend this now, then run the workflow again (by hand: " + again + "): it tries this step again."
 	case d.State == plan.Stuck && d.Step.Phase.Undone():
-		return "decide. The request says on_failure: hold, so nothing is undone by itself. Mend it and run the workflow again (by hand: " +
-			again + "), or take it back (" + command("rollback", e, path) + ")."
+		return "decide. The request says on_failure: hold, so nothing is undone by itself: the new credential stays the live one. Mend it and run the workflow again (by hand: " +
+			again + "), or take it back (" + command("rollback", e, path) + "): that makes the old credential, which is said to be stolen, the live one again."
 	case d.State == plan.Stuck:
 		return "mend it, then run the workflow again (by hand: " + again + "); later runs try it again, too. The new credential was validated and stays; only the old one is not proven gone."
 	case d.State == plan.RolledBack && len(s.Failures) == 1 && s.Failures[0].Step == "":
