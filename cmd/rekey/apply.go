@@ -15,6 +15,7 @@ import (
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/policy"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -27,13 +28,26 @@ func newApply(f *flags) *cobra.Command {
 		Use:   "apply --environment ENV [REQUEST...]",
 		Short: "Do whatever is due now: rotate, prove, record; resume, decommission, close",
 		Long: `Apply carries rotations on in one environment as far as they can go now. Without REQUEST it takes every
-request that may still begin and every rotation that is open. It can be stopped and run again at any time.`,
+request that may still begin and every rotation that is open. It can be stopped and run again at any time.
+
+What an environment asks an approval for isn't begun by hand, unless that approval is on record. In an emergency
+--break-glass REASON goes on without: REASON is kept in the journal, and an after-review issue is opened.`,
 		RunE: func(c *cobra.Command, paths []string) error {
+			if c.Flags().Changed("break-glass") {
+				var err error
+				if o.BreakGlass, err = policy.Reason(o.BreakGlass); err != nil {
+					return usageError{err}
+				}
+				if len(paths) == 0 {
+					return usageError{errors.New("--break-glass goes on without an approval: name the request it is for")}
+				}
+			}
 			return carry(c, f, o, wait, asJSON, paths)
 		},
 	}
 	c.Flags().StringVarP(&o.Environment, "environment", "e", "", "the environment (required)")
 	c.Flags().BoolVar(&o.Again, "again", false, "start rolled-back rotations again, as a new attempt")
+	c.Flags().StringVar(&o.BreakGlass, "break-glass", "", "why what is asked for can't wait for its approval")
 	c.Flags().DurationVar(&wait, "wait", 0, "wait for what becomes due within this time")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the outcome as JSON")
 	return c

@@ -73,6 +73,9 @@ func (j *job) answer(ctx context.Context, tasks []app.Task, e *config.Environmen
 		return err
 	}
 	a := answers{job: j, env: e, run: run}
+	if a.glass, err = j.glass(ctx); err != nil {
+		return err
+	}
 	var mine []app.Task
 	for _, it := range items {
 		i := slices.IndexFunc(tasks, func(t app.Task) bool { return t.Rotation == it.Rotation && t.Secret == it.Secret })
@@ -117,6 +120,7 @@ type answers struct {
 	env   *config.Environment
 	run   int64
 	items []question.Item
+	glass *policy.BreakGlass
 
 	mu      sync.Mutex
 	refused map[string]error
@@ -180,9 +184,13 @@ func (a *answers) one(ctx context.Context, people people, r app.Result, it quest
 	if asked.Origin.Repository != "" {
 		job.Claim.Origin = &asked.Origin
 	}
-	q := policy.Question{For: it.For, Digest: it.Digest, Environment: a.env.GitHubEnvironment, Run: a.runURL(), Asked: asked, Now: a.Clock.Now()}
+	q := policy.Question{For: it.For, Digest: it.Digest, Environment: a.env.GitHubEnvironment, Run: a.runURL(), Asked: asked, Now: a.Clock.Now(), BreakGlass: a.glass}
 	job.Approval, err = people.Approval(ctx, gate(a.env, waits), q, a.run)
-	if job.Approval != nil {
+	switch {
+	case job.Approval == nil:
+	case job.Approval.BreakGlass != "": // who went on without an approval answers for it
+		job.Claim.Actors.Operator = job.Approval.By[0]
+	default:
 		job.Claim.Actors.Approved = job.Approval.By
 	}
 	return err

@@ -116,11 +116,15 @@ func recorded(records []rotation.Record, step string) (at time.Time) {
 // ask finds what is to be asked in each environment, and leaves out what another run asks already.
 func (s *survey) ask(ctx context.Context) error {
 	s.items = map[string][]question.Item{}
+	urgent, err := s.urgent(ctx)
+	if err != nil {
+		return err
+	}
 	all, oldest := map[string][]candidate{}, s.Clock.Now()
 	environments := s.app.Inputs.Config.Environments
 	for i := range environments {
 		e := &environments[i]
-		all[e.Name] = s.candidates(e)
+		all[e.Name] = only(s.candidates(e), urgent)
 		if len(all[e.Name]) > 0 {
 			s.items[e.Name] = nil // not asked yet
 		}
@@ -139,6 +143,9 @@ func (s *survey) ask(ctx context.Context) error {
 	for i := range environments {
 		e := &environments[i]
 		guarded := s.guarded(ctx, people, e, all[e.Name])
+		if urgent != nil { // as if nobody else did
+			runs = nil
+		}
 		s.items[e.Name] = s.open(ctx, people, e, guarded, runs, self)
 	}
 	return nil

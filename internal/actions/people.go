@@ -28,7 +28,7 @@ const workflow = "rotate.yml"
 func (j *job) people() *lookup.Lookup {
 	p := j.app.Inputs.Config.Policy
 	return lookup.New(j.hub, lookup.Options{Repository: j.Getenv("GITHUB_REPOSITORY"), Ref: j.app.Commit, Workflow: workflow, Now: j.Clock.Now,
-		Rules: policy.Rules{Reviews: *p.Reviews, Separation: *p.Separation, DirectPush: p.DirectPush == "allow", Config: j.app.Config}})
+		Rules: policy.Rules{Reviews: *p.Reviews, Separation: *p.Separation, DirectPush: p.DirectPush == "allow", BreakGlass: p.BreakGlass == "allow", Config: j.app.Config}})
 }
 
 // origins finds out who asked for what hasn't begun. What is refused is shown as that, and nobody is asked about it.

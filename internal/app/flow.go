@@ -44,9 +44,19 @@ func (r Result) Busy() bool {
 // AtOnce is how many rotations of an environment are carried on at the same time.
 const AtOnce = 100
 
-// byHand is the approval of a person who runs rekey with their own rights: nothing else was asked.
-func (a *App) byHand() *rotation.Approval {
-	return &rotation.Approval{Run: "by hand: " + a.Self.ID, By: []string{a.Actor}, SeenAt: a.Clock.Now().UTC().Round(0)}
+// byHand puts on record that a person goes on with their own rights, why, and that nobody was asked.
+func (a *App) byHand(why string) *rotation.Approval {
+	return &rotation.Approval{Run: "by hand: " + a.Self.ID, By: []string{a.Actor}, BreakGlass: why, SeenAt: a.Clock.Now().UTC().Round(0)}
+}
+
+// unasked refuses a run by hand what waits for an approval: its own word isn't one. Bringing back waits for none.
+func unasked(s apply.Status) error {
+	if s.Decision.Approval == "" {
+		return nil
+	}
+	p := s.Plan
+	return rotation.Failf("let the workflow rotate it, which asks; in an emergency add --break-glass REASON and name the request: that is on record, and reviewed afterwards",
+		"%s waits for the approval of its %s, and a run by hand has none", p.Chain, s.Decision.Approval)
 }
 
 // Options of Apply.
@@ -55,7 +65,8 @@ type Options struct {
 	Again       bool   // start rolled-back rotations again
 	RollBack    string // a person wants the old credential back: why
 	OnlyBegun   bool   // nothing is begun that isn't yet
-	ByHand      bool   // a person runs this: it is their approval, and on record as that
+	ByHand      bool   // a person runs this, whom nobody asks for an approval: what waits for one is refused
+	BreakGlass  string // ... unless they say why it can't wait
 	OnlyBack    bool   // nothing goes forward: the tree has mistakes, and what is going back doesn't wait for them
 }
 
@@ -102,8 +113,8 @@ func (a *App) foresee(ctx context.Context, environment, operator string) {
 func (a *App) carry(ctx context.Context, runner *apply.Runner, r *Result, o Options) {
 	j := r.Task.job(o.Environment)
 	j.Again, j.RollBack, j.OnlyBack, j.OnlyBegun = o.Again, o.RollBack, o.OnlyBack, o.OnlyBegun
-	if o.ByHand {
-		j.Approval = a.byHand()
+	if o.ByHand && o.BreakGlass != "" {
+		j.Approval = a.byHand(o.BreakGlass)
 	}
 	if !o.OnlyBegun {
 		if session, err := a.session(ctx, o.Environment, j.Claim.Actors.Operator); err == nil {
@@ -114,7 +125,10 @@ func (a *App) carry(ctx context.Context, runner *apply.Runner, r *Result, o Opti
 	if r.Err = err; s.Chain == nil { // not even opened
 		return
 	}
-	if r.Status = s; len(s.Records) == 0 {
+	if r.Status = s; r.Err == nil && o.ByHand && !o.OnlyBack {
+		r.Err = unasked(s)
+	}
+	if len(s.Records) == 0 {
 		return
 	}
 	if err := a.project(ctx, runner, r); err != nil {

@@ -21,8 +21,8 @@ import (
 )
 
 const rules = `environments:
-  - {name: dev, region: us-east-1}
-  - {name: stage, region: us-east-1}
+  - {name: dev, region: us-east-1, approval: none}
+  - {name: stage, region: us-east-1, approval: none}
 evidence:
   store: s3://rekey-evidence
   region: us-east-1

@@ -16,7 +16,7 @@ func (w *work) approve(ctx context.Context, d plan.Decision) (on bool, err error
 		return false, nil
 	}
 	a := *w.job.Approval
-	a.Comment = w.Scrub(a.Comment)
+	a.Comment, a.BreakGlass = w.Scrub(a.Comment), w.Scrub(a.BreakGlass)
 	a.For, a.Digest = cmp.Or(a.For, d.Approval), cmp.Or(a.Digest, plan.Fingerprint(&w.plan))
 	changed := a.Digest != plan.Fingerprint(&w.plan) || !w.job.Withdrawn && w.job.Claim.Plan.Digest != w.plan.Digest
 	switch {

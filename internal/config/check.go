@@ -61,7 +61,7 @@ func (p *Policy) defaults() {
 		p.Separation = new(bool)
 		*p.Separation = true
 	}
-	p.DirectPush, p.Decommission = cmp.Or(p.DirectPush, "refuse"), cmp.Or(p.Decommission, "covered")
+	p.DirectPush, p.BreakGlass, p.Decommission = cmp.Or(p.DirectPush, "refuse"), cmp.Or(p.BreakGlass, "refuse"), cmp.Or(p.Decommission, "covered")
 }
 
 func (c *Config) readChecks(checks map[string]func() any, l *problem.List) {

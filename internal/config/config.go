@@ -146,6 +146,9 @@ type Policy struct {
 	Separation *bool `json:"separation,omitempty" yaml:"separation"`
 	// DirectPush says what becomes of a request that came by no merged pull request. Default: refuse.
 	DirectPush string `json:"direct_push,omitempty" yaml:"direct_push" jsonschema:"enum=refuse,enum=allow"`
+	// BreakGlass says what becomes of a job that an administrator started past the reviewers of its GitHub Environment,
+	// in a run that an administrator started with a reason. Default: refuse.
+	BreakGlass string `json:"break_glass,omitempty" yaml:"break_glass" jsonschema:"enum=refuse,enum=allow"`
 	// Decommission is covered by the approval of the rotation, or asked for by itself. Default: covered.
 	Decommission string `json:"decommission,omitempty" yaml:"decommission" jsonschema:"enum=covered,enum=asked"`
 }

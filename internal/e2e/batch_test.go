@@ -29,7 +29,7 @@ func TestAHundredSecretsInOneRun(t *testing.T) {
 	}
 	head, _, _ := strings.Cut(table, "| app/database")
 	s := newStage(t, map[string]string{".github/rekey.yml": strings.Replace(config, "  log_group: /rekey/audit\n", "", 1),
-		"ops/config/registry.md": head + rows.String() + "\n" + blocks.String(), "request": "tags: [leaked]\nticket: SEC-9\nreason: compromise\n"})
+		"ops/config/registry.md": head + rows.String() + "\n" + blocks.String(), "request": "tags: [leaked]\nticket: SEC-9\nreason: compromise\nretain: 48h\n"})
 	first := map[string]string{}
 	for i := range number {
 		name := fmt.Sprintf("batch/%03d", i)

@@ -21,6 +21,7 @@ import (
 
 const folderConfig = `environments:
   - name: dev
+    approval: none
     region: us-east-1
 evidence:
   store: file://evidence

@@ -234,6 +234,7 @@ const (
   - name: dev
     region: us-east-1
     role: arn:aws:iam::111111111111:role/rekey-dev
+    approval: none
 evidence:
   store: s3://rekey-evidence
   region: us-east-1

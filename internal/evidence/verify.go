@@ -48,10 +48,18 @@ type ChainReport struct {
 	Head      rotation.Head // as it is stored
 	Records   int
 	Rotations []string       // in order
+	Broken    []Broken       // approvals that nobody gave, in order: no fault of the chain, and to be seen
 	Files     int            // pieces of evidence that records refer to, as found
 	Confirmed []Confirmation // in order of Seq
 	Loose     []string       // files in bundles that no record refers to: left by a crash, or put there
 	Findings  Findings
+}
+
+// A Broken is a record by which a person went on without an approval.
+type Broken struct {
+	Seq      int
+	Rotation string
+	rotation.Approval
 }
 
 // A Confirmation is an anchor that agrees: nothing up to Seq was changed since By was written.

@@ -154,6 +154,9 @@ func (c *chainCheck) report() ChainReport {
 		if !slices.Contains(r.Rotations, e.Record.Rotation) {
 			r.Rotations = append(r.Rotations, e.Record.Rotation)
 		}
+		if a := e.Record.Grant(); a != nil && a.BreakGlass != "" {
+			r.Broken = append(r.Broken, Broken{Seq: e.seq, Rotation: e.Record.Rotation, Approval: *a})
+		}
 		r.Head.Seq, r.Head.Digest = e.seq, e.Digest
 	}
 	return r

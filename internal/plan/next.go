@@ -249,11 +249,7 @@ func (h history) unapproved(s rotation.Step) string {
 // Approval is the last approval of that scope among an attempt's records; nil when there is none.
 func Approval(records []rotation.Record, scope string) *rotation.Approval {
 	for i := len(records) - 1; i >= 0; i-- {
-		a := records[i].Approval
-		if c := records[i].Claim; a == nil && c != nil {
-			a = c.Approval
-		}
-		if a != nil && a.For == scope {
+		if a := records[i].Grant(); a != nil && a.For == scope {
 			return a
 		}
 	}

@@ -36,6 +36,7 @@ type Question struct {
 	Run         string // without its attempt
 	Asked       Asked
 	Now         time.Time
+	BreakGlass  *BreakGlass // why it can't wait for one; nil: it can
 }
 
 // Approval is who let it go on. kind is ByPerson, ByReviews or ByNobody; with that it is nil, and nothing is wrong. The error
@@ -63,7 +64,11 @@ func Approval(kind string, q Question, entries []Entry, rules Rules) (*rotation.
 		}
 		return a, nil
 	case ByPerson:
-		if err := q.answered(a, entries, rules); err != nil {
+		err := q.answered(a, entries, rules)
+		if err != nil && q.BreakGlass != nil && !q.rejected(entries) {
+			err = q.BreakGlass.of(a, q, rules)
+		}
+		if err != nil {
 			return nil, err
 		}
 		return a, nil
@@ -84,10 +89,20 @@ func (q Question) nobodyReviewed() error {
 	return rotation.Failf("revert the commit and open a pull request with the file", "reviews stand in for the approval of %s, and what was pushed directly has none", q.Environment)
 }
 
+// about says whether e is about q's environment.
+func (q Question) about(e Entry) bool {
+	return slices.ContainsFunc(e.Environments, func(name string) bool { return same(name, q.Environment) })
+}
+
+// rejected says whether somebody said no: no reason goes past that.
+func (q Question) rejected(entries []Entry) bool {
+	return slices.ContainsFunc(entries, func(e Entry) bool { return e.State == "rejected" && q.about(e) })
+}
+
 func (q Question) answered(a *rotation.Approval, entries []Entry, rules Rules) error {
 	var passed, rejected, comments []string
 	for _, e := range entries {
-		if !slices.ContainsFunc(e.Environments, func(name string) bool { return same(name, q.Environment) }) {
+		if !q.about(e) {
 			continue
 		}
 		switch e.State {

@@ -4,8 +4,9 @@
 // what to do; "not yet" is a *Later.
 //
 // With separation of duties, every rotation has at least two people behind it. It must never count a bot, an app or a
-// merge queue as a person, never take silence, an admin's bypass or an unprotected environment for a yes, and never
-// answer yes where GitHub's answer leaves it open.
+// merge queue as a person, never take silence, an admin's bypass or an unprotected environment for an approval, and never
+// answer yes where GitHub's answer leaves it open. What goes on without an approval does so by a BreakGlass: a person's
+// own word, which is kept as that.
 package policy
 
 import (
@@ -21,6 +22,7 @@ import (
 type Rules struct {
 	Reviews    int    // approving reviews that a request needs at the commit that was merged
 	Separation bool   // who asked for a rotation or wrote it neither reviews it nor lets it go on
+	BreakGlass bool   // an administrator's bypass goes on, with a reason
 	DirectPush bool   // a request may come to the default branch without a pull request
 	Config     string // file of these rules, for hints
 }

@@ -32,7 +32,7 @@ func Protected(name string, e Environment, defaultBranch, kind string) (warnings
 		do = append(do, "require reviewers (where the plan has none for private repositories, set approval: review)")
 	}
 	if e.AdminsBypass && kind == ByPerson {
-		warnings = append(warnings, fmt.Sprintf("GitHub Environment %q lets admins bypass its reviewers: a job started so is refused", name))
+		warnings = append(warnings, fmt.Sprintf("GitHub Environment %q lets admins bypass its reviewers: a job started so is refused, unless policy.break_glass allows it and the run has a reason", name))
 	}
 	return warnings, e.only(name, defaultBranch, wrong, do)
 }

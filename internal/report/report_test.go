@@ -29,6 +29,7 @@ func TestTheAnswerOfEachState(t *testing.T) {
 		"approval":              {"dev validated, stage waits for approval, prod waits for stage", "goes 25 Nov 09:21 UTC"},
 		"approved":              {"dev and stage validated, prod waits for its window", "goes 25 Nov 09:21 UTC"},
 		"removal-asked":         {"dev validated, decommission waits for approval", "kept until decommission is approved"},
+		"break-glass":           {"dev validated", "goes 25 Nov 09:21 UTC"},
 		"rollback-asked":        {"dev rolled back", "live again since 23 Nov 10:21 UTC"},
 		"again-with-attachment": {"dev validated", "goes 25 Nov 09:21 UTC"},
 		"stopped":               {"dev at promote", "safe, live or kept: promote is under way"},

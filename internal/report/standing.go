@@ -37,6 +37,7 @@ type Standing struct {
 	Approvals  []rotation.Approval // that are on record, in order
 	Approvers  []string            // who let the rotation go on, by what is on record
 	Approval   string              // where approval stands: "not required", "asked in rekey-prod"; "" given
+	Broken     []rotation.Approval // those of Approvals that nobody gave: a person broke the glass
 	last       time.Time
 	waitsFor   string    // the environment before
 	waits      string    // what the last run left to a later one to wait for
@@ -92,13 +93,14 @@ func stand(e Environment, v View) Standing {
 // approvals tells who approved, or where it is asked.
 func (s *Standing) approvals(e Environment, c times) {
 	for _, r := range e.Records {
-		a := r.Approval
-		if a == nil && r.Claim != nil {
-			a = r.Claim.Approval
+		if r.Claim != nil {
 			s.Approvers = r.Claim.Actors.Approved
 		}
-		if a != nil {
-			s.Approvals = append(s.Approvals, *a)
+		if a := r.Grant(); a != nil {
+			if s.Approvals = append(s.Approvals, *a); a.BreakGlass != "" {
+				s.Broken = append(s.Broken, *a)
+				continue
+			}
 			for _, who := range a.By {
 				if !slices.Contains(s.Approvers, who) {
 					s.Approvers = append(slices.Clip(s.Approvers), who)
@@ -114,6 +116,8 @@ func (s *Standing) approvals(e Environment, c times) {
 	case d.Approval != "":
 		s.Approval = "asked" + where
 	case len(s.Approvers) > 0:
+	case len(s.Broken) > 0:
+		s.Approval = "nobody (break-glass)"
 	case !slices.Contains(e.Plan.Approvals, rotation.ApprovesRotation):
 		s.Approval = "not required"
 	case d.State.Over():
@@ -276,7 +280,10 @@ func next(s Standing, gate string, c times) string {
 // move says what a person must do, as on a call at three in the morning.
 func move(s Standing, e Environment, v View) string {
 	d, path := s.Decision, v.Path
-	again := command("apply", e, path)
+	again, anew := command("apply", e, path), "Run workflow with again, or by hand: "+command("apply --again", e, path)
+	if len(e.Plan.Approvals) > 0 { // another attempt is asked about anew
+		anew = "Run workflow with again"
+	}
 	switch {
 	case s.Ask != nil && d.Step.Within > 0:
 		return "do this by " + v.times.stamp(plan.Since(e.Records).Add(time.Duration(d.Step.Within))) + "; the rotation sees it and goes on by itself."
@@ -287,14 +294,14 @@ func move(s Standing, e Environment, v View) string {
 	case d.State == plan.Stuck && d.Step.Phase == rotation.Rollback:
 		return returned(s) + " Mend this now, then run the workflow again (by hand: " + again + "): it goes on with " + d.Step.Key + ", as every later run does."
 	case d.State == plan.Stuck && d.Step.Phase.Undone():
-		return "decide. The request says on_failure: hold, so nothing is undone by itself. Mend it and run the workflow again (by hand: " +
-			again + "), or take it back (" + command("rollback", e, path) + ")."
+		return "decide. The request says on_failure: hold, so nothing is undone by itself: the new credential stays the live one. Mend it and run the workflow again (by hand: " +
+			again + "), or take it back (" + command("rollback", e, path) + "): that makes the old credential, which is said to be stolen, the live one again."
 	case d.State == plan.Stuck:
 		return "mend it, then run the workflow again (by hand: " + again + "); later runs try it again, too. The new credential was validated and stays; only the old one is not proven gone."
 	case d.State == plan.RolledBack && len(s.Failures) == 1 && s.Failures[0].Step == "":
-		return "none, unless the rotation is still wanted: then start it again (Run workflow with again, or by hand: " + command("apply --again", e, path) + ") or open a new request."
+		return "none, unless the rotation is still wanted: then start it again (" + anew + ") or open a new request."
 	case d.State == plan.RolledBack:
-		return "mend what failed, then start it again (Run workflow with again, or by hand: " + command("apply --again", e, path) + ") or open a new request."
+		return "mend what failed, then start it again (" + anew + ") or open a new request."
 	case d.State == plan.Missed && plan.Next(&e.Plan, e.Records, v.Now).State == plan.Missed: // by its plan: not withdrawn
 		return "open a new request if the rotation is still wanted."
 	}

@@ -25,8 +25,8 @@ type File struct {
 	Tags []problem.Text `json:"tags,omitempty" yaml:"tags"`
 	// Ticket is the approval ticket.
 	Ticket problem.Text `json:"ticket" yaml:"ticket" rekey:"required"`
-	// Reason; compromise waives windows, business hours, the order of environments and the least retention.
-	// Default: scheduled.
+	// Reason; compromise waives windows, business hours, the order of environments and the retention. Default:
+	// scheduled.
 	Reason string `json:"reason,omitempty" yaml:"reason" jsonschema:"enum=scheduled,enum=compromise,enum=personnel,enum=request"`
 	// OnFailure is what follows a failure: rollback brings the old credential back, hold keeps the new one and
 	// waits for a person, so that a stolen value doesn't come back. Default: rollback.
@@ -37,7 +37,7 @@ type File struct {
 	// must be there.
 	Window problem.Fields `json:"window,omitempty" yaml:"window" like:"window: {prod: 2026-11-25T02:00Z/PT2H}"`
 	// Retain is how long the old credential is kept after the new one is live, like 48h; 0h only for reason
-	// compromise. Default: the policy's.
+	// compromise. Default: the policy's; none at all for reason compromise.
 	Retain problem.Text `json:"retain,omitzero" yaml:"retain" rekey:"scalar"`
 }
 

@@ -56,6 +56,8 @@ func TestResolveCompletesARequest(t *testing.T) {
 		{"several, as written", "secrets: [app/b, app/a]\nticket: SEC-1\n", "[app/b app/a] [dev stage prod] scheduled rollback 72h0m0s app/b=[dev stage] app/a=[dev prod]"},
 		{"tags, as in the registry", "tags: [pci]\nticket: SEC-1\nenvironments: [prod, dev]\n", "[app/b app/a] [dev prod] scheduled rollback 72h0m0s app/b=[dev] app/a=[dev prod]"},
 		{"compromise", "secret: app/a\nticket: SEC-1\nreason: compromise\non_failure: hold\nretain: 0h\n", "[app/a] [dev prod] compromise hold 0s app/a=[dev prod]"},
+		{"compromise keeps nothing", "secret: app/a\nticket: SEC-1\nreason: compromise\n", "[app/a] [dev prod] compromise rollback 0s app/a=[dev prod]"},
+		{"compromise with a retention", "secret: app/a\nticket: SEC-1\nreason: compromise\nretain: 1h\n", "[app/a] [dev prod] compromise rollback 1h0m0s app/a=[dev prod]"},
 		{"own retention", "secret: app/a\nticket: SEC-1\nretain: P4D\n", "[app/a] [dev prod] scheduled rollback 96h0m0s app/a=[dev prod]"},
 	} {
 		r, reg, problems := read(t, "rotations/2026/11/2026-11-23-x.yaml", c.text, now)

@@ -228,7 +228,7 @@ func (v *resolver) policy() {
 	if t := v.file.Ticket; strings.TrimSpace(t.Value) != "" && !p.TicketMatches(t.Value) {
 		v.list.Add(t.Pos, "ticket", "the policy asks for "+p.Ticket, "%s isn't an approval ticket", problem.Quote(t.Value))
 	}
-	if v.file.Retain.Value == "" {
+	if v.file.Retain.Value == "" && v.Reason != "compromise" { // nobody keeps what is stolen, unless they say so
 		v.Retain = p.Retain
 	}
 	if v.Retain < p.RetainLeast && v.Retain > 0 && v.Reason != "compromise" && v.file.Retain.Value != "" {

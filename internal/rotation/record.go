@@ -112,7 +112,16 @@ type Approval struct {
 	Count       int       `json:"count"`                 // entries of that run for that environment so far: each counts once
 	By          []string  `json:"by"`                    // logins
 	Comment     string    `json:"comment,omitempty"`     // redacted
+	BreakGlass  string    `json:"break_glass,omitempty"` // nobody approved it: why By went on without, redacted; "" approved
 	SeenAt      time.Time `json:"seen_at"`               // GitHub doesn't say when it was given
+}
+
+// Grant is what r says of people letting it go on; nil where it says nothing.
+func (r Record) Grant() *Approval {
+	if r.Approval == nil && r.Claim != nil {
+		return r.Claim.Approval
+	}
+	return r.Approval
 }
 
 // A Claim begins an attempt. It holds all that later runs need, without the request's file.

@@ -19,6 +19,7 @@ var gateRules = []rule{
 			{File: rotate, After: "  continue:", Old: "    environment: ${{ matrix.to.github }}\n", New: "    environment: rekey-prod\n"},
 			{File: rotate, After: "  continue:", Old: "          environment: ${{ matrix.to.environment }}\n", New: "          environment: prod\n"},
 			{File: rotate, After: "  prod:", Old: "          shard: ${{ matrix.shard }}\n", New: ""},
+			{File: rotate, After: "  stage:", Old: "          break_glass: ${{ inputs.break_glass }}\n", New: ""},
 			{File: rotate, After: "  dev:", Old: "name: dev ${{ matrix.shard }}", New: "name: dev"},
 		},
 	},
@@ -29,6 +30,7 @@ var gateRules = []rule{
 			{File: rotate, After: "  after-dev:", Old: "      environments: ${{ steps.rekey.outputs.environments }}", New: "      environments: '{}'"},
 			{File: rotate, After: "  plan:", Old: "      expired: ${{ steps.rekey.outputs.expired }}\n", New: ""},
 			{File: rotate, After: "  after-dev:", Old: "    needs:", New: "    name: after dev\n    needs:"},
+			{File: rotate, After: "  plan:", Old: "          break_glass: ${{ inputs.break_glass }}\n", New: ""},
 			{File: rotate, After: "  after-prod:", Old: "          again: ${{ inputs.again }}\n", New: ""},
 		},
 	},
@@ -63,6 +65,11 @@ func order(r *repo) (found []string) {
 		}
 		if input(e, "shard") != "${{ matrix.shard }}" || input(e, "question") == "" || j.Name == nil || j.Name.Value != g.Name+" ${{ matrix.shard }}" {
 			found = append(found, j.at("isn't named for its shard, or isn't told it, or not what was asked"))
+		}
+		for name, want := range map[string]string{"again": "again", "break_glass": "break_glass", "requests": "rotation"} {
+			if input(e, name) != "${{ inputs."+want+" }}" {
+				found = append(found, j.at("isn't told %s", name))
+			}
 		}
 		before = append(before, "after-"+g.Name)
 	}
@@ -107,7 +114,8 @@ func dueJob(r *repo, id, outputs string) (found []string) {
 		found = append(found, j.at("is called %q: a job that asks finds itself by its id", j.Name.Value))
 	}
 	uses := j.uses("./")
-	if len(uses) != 1 || input(uses[0], "command") != "due" || input(uses[0], "requests") != "${{ inputs.rotation }}" || input(uses[0], "again") != "${{ inputs.again }}" {
+	if len(uses) != 1 || input(uses[0], "command") != "due" || input(uses[0], "requests") != "${{ inputs.rotation }}" || input(uses[0], "again") != "${{ inputs.again }}" ||
+		input(uses[0], "break_glass") != "${{ inputs.break_glass }}" {
 		return []string{j.at("isn't one step of due for what was asked for")}
 	}
 	if got := strings.Join(slices.Sorted(maps.Keys(j.Outputs)), " "); got != outputs {

@@ -29,6 +29,13 @@ func (l *Lookup) Approval(ctx context.Context, kind string, q policy.Question, r
 			return nil, err
 		}
 	}
+	if q.BreakGlass != nil {
+		b := *q.BreakGlass
+		if b.Bypass, b.Admin, err = l.administers(ctx, q.Environment, b.By.Login); err != nil {
+			return nil, err
+		}
+		q.BreakGlass = &b
+	}
 	return policy.Approval(kind, q, all, l.o.Rules)
 }
 
@@ -43,15 +50,25 @@ func (l *Lookup) approvals(ctx context.Context, run int64) ([]github.Approval, e
 // bypass says whether login's yes may be an administrator's bypass.
 func (l *Lookup) bypass(ctx context.Context, environment, login string) (bool, error) {
 	e, _, err := l.environment(ctx, environment)
-	if err != nil || !e.AdminsBypass || slices.ContainsFunc(e.Users, func(u string) bool { return strings.EqualFold(u, login) }) {
+	if err != nil || slices.ContainsFunc(e.Users, func(u string) bool { return strings.EqualFold(u, login) }) {
 		return false, err
 	}
+	may, admin, err := l.administers(ctx, environment, login)
+	return may && admin, err
+}
+
+// administers says whether administrators may bypass an environment's reviewers, and whether login then is one.
+func (l *Lookup) administers(ctx context.Context, environment, login string) (may, admin bool, err error) {
+	e, _, err := l.environment(ctx, environment)
+	if err != nil || !e.AdminsBypass || login == "" {
+		return false, false, err
+	}
 	if err := l.turn.Acquire(ctx, 1); err != nil {
-		return false, err
+		return true, false, err
 	}
 	defer l.turn.Release(1)
 	permission, err := l.permissions.recall(login, l.o.Now(), keep, func() (string, error) { return l.c.Permission(ctx, login) })
-	return permission == "admin", err
+	return true, permission == "admin", err
 }
 
 // Protected is policy.Protected of a GitHub Environment.

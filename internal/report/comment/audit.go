@@ -167,6 +167,9 @@ func line(e Entry, o Options) string {
 		f := s.Failures[0]
 		what += "<br>" + markdown.Cut(strings.TrimPrefix(f.Step+" failed: ", " failed: ")+f.Text, lineWidth)
 	}
+	if text := broken(s); text != "" {
+		what += "<br>" + strings.ReplaceAll(text, "\n", "<br>")
+	}
 	return "- " + what + "<br>" + head(s.Head) + "\n"
 }
 
@@ -182,6 +185,7 @@ func single(e Entry, o Options) string {
 	d := &document{marker: marker(auditMarker, audit{[]anchor{anchored(e)}})}
 	d.add(0, fmt.Sprintf("%s **%s · %s · %s** — %s", e.icon(), name(v.Secret), name(s.Name), e.Outcome, utc(e.at())))
 	d.add(0, e.sentence(s))
+	d.add(0, broken(s))
 	if e.Outcome != Validated && e.Outcome != Finished {
 		d.add(0, wrong(v, o))
 	}
@@ -201,6 +205,19 @@ func (e Entry) sentence(s report.Standing) string {
 		Stuck:      "It can't go on by itself.",
 	}[e.Outcome]
 	return text + " Old credential: " + markdown.Cut(s.Old, lineWidth) + "."
+}
+
+// broken is who went on without an approval, and why.
+func broken(s report.Standing) string {
+	var all []string
+	for _, a := range s.Broken {
+		what := ""
+		if a.For != rotation.ApprovesRotation {
+			what = " (" + name(a.For) + ")"
+		}
+		all = append(all, fmt.Sprintf("🔓 **BREAK-GLASS by %s**%s, approved by nobody: %s", people(a.By, false), what, markdown.Cut(a.BreakGlass, textWidth)))
+	}
+	return strings.Join(all, "\n")
 }
 
 // results are what the steps found, told where they tell something.

@@ -42,6 +42,11 @@ func icon(v report.View) string {
 // card is where one rotation stands: the answer, whose move it is, the table, and behind it what proves it.
 func card(d *document, v report.View, o Options) {
 	d.add(0, wrong(v, o))
+	for _, s := range v.Environments {
+		if text := broken(s); text != "" {
+			d.add(0, name(s.Name)+" · "+text)
+		}
+	}
 	d.add(0, next(v))
 	d.add(3, table(v))
 	done := 0

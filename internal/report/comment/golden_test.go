@@ -376,6 +376,11 @@ func TestPlan(t *testing.T) {
 	refused.Notes = []comment.Note{note(0, false, "version v-half-done carries AWSPENDING", "find out who put it there")}
 	several := one
 	several.Plans = append(append([]rotation.Plan(nil), plans...), reporttest.Plans("search/typesense-admin", gated)...)
+	stolen := one
+	stolen.Plans = reporttest.Plans(reporttest.Secret, func(in *plan.Input) {
+		gated(in)
+		in.Reason, in.OnFailure, in.Retain = "compromise", "hold", 0
+	})
 	hostile := comment.Request{Path: reporttest.Hostile, Ticket: reporttest.Hostile, Owner: reporttest.Hostile, Gates: map[string]string{"dev": reporttest.Hostile},
 		Plans: reporttest.Plans(reporttest.Hostile, gated)[:1], Notes: []comment.Note{{Chain: rotation.Chain{Environment: "dev", Secret: reporttest.Hostile}, Text: reporttest.Hostile, Hint: reporttest.Hostile}}}
 	many := comment.Preview{At: at}
@@ -389,6 +394,7 @@ func TestPlan(t *testing.T) {
 		"live":     {Requests: []comment.Request{live}, At: at, Live: true},
 		"refused":  {Requests: []comment.Request{refused}, At: at, Live: true},
 		"several":  {Requests: []comment.Request{several}, At: at},
+		"stolen":   {Requests: []comment.Request{stolen}, At: at},
 		"late":     {Requests: []comment.Request{one}, At: at.AddDate(0, 0, 5)},
 		"problems": {Requests: []comment.Request{one}, At: at, Problems: 3},
 		"nothing":  {At: at},

@@ -225,15 +225,14 @@ func goes(p *rotation.Plan) string {
 	if !ok {
 		return "stays: the plan has no decommission"
 	}
-	kept := report.Kept(p, end)
-	if kept == 0 {
-		return "goes once the new one is validated"
-	}
-	text := "kept " + report.Span(kept) + " after the new one is live"
-	for _, s := range p.Steps {
-		if s.Window != nil {
-			text += ": goes " + utcMinute(s.Window.From.Add(kept))
-			break
+	kept, text := report.Kept(p, end), "goes as soon as the new one is adopted: no retention"
+	if kept > 0 {
+		text = "kept " + report.Span(kept) + " after the new one is live"
+		for _, s := range p.Steps {
+			if s.Window != nil {
+				text += ": goes " + utcMinute(s.Window.From.Add(kept))
+				break
+			}
 		}
 	}
 	if p.OnFailure == "hold" {

@@ -64,7 +64,7 @@ func Cases() []Case {
 		}),
 		adoption(), backStuck(), discardStuck(),
 		gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
-		removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
+		broken(), removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
 	return cases
 }
 
@@ -113,6 +113,17 @@ func (p *Player) grant(what, comment string) {
 	}
 	p.Grants[what] = rotation.Approval{For: what, Digest: p.Plan.Digest, Environment: p.Gate,
 		Run: "https://github.example/rastup/shop/actions/runs/8123", Count: 1, By: []string{"bo-sre", "@rastup/security"}, Comment: comment}
+}
+
+// broken is a rotation that a person let go on without an approval.
+func broken() Case {
+	p := NewPlayer(Plans(Secret, nil)[0], Monday)
+	p.Plan.Approvals = []string{rotation.ApprovesRotation}
+	p.Gate, p.Claim.Actors.Approved = "rekey-dev", nil
+	p.Grants = map[string]rotation.Approval{rotation.ApprovesRotation: {For: rotation.ApprovesRotation, Digest: p.Plan.Digest,
+		Run: "by hand: laptop of ana-sec", By: []string{"ana-sec"}, BreakGlass: "the webhook secret is public since 03:10, and nobody answers"}}
+	p.Play(Monday.Add(time.Hour))
+	return one("break-glass", p, p.Now)
 }
 
 // removal is a rotation whose removal of the old credential is asked for by itself.

@@ -144,7 +144,9 @@ func (p *Player) Play(until time.Time) *Player {
 		if a, ok := p.Grants[d.Approval]; ok {
 			a.SeenAt = p.Now
 			if len(p.Records) == 0 {
-				p.Claim.Approval, p.Claim.Actors.Approved = &a, a.By
+				if p.Claim.Approval = &a; a.BreakGlass == "" {
+					p.Claim.Actors.Approved = a.By
+				}
 				p.begin()
 				working = true
 			} else {

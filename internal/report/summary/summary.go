@@ -255,7 +255,11 @@ func (d *document) people() {
 		d.row(label, who)
 	}
 	for _, a := range d.s.Approvals {
-		d.row("approval", approval(a))
+		label := "approval"
+		if a.BreakGlass != "" {
+			label = "BREAK-GLASS"
+		}
+		d.row(label, approval(a))
 	}
 	if o := c.Origin; o != nil {
 		d.row("pull request", fmt.Sprintf("%s, merged %s", markdown.Link(fmt.Sprintf("%s, number %d", o.Repository, o.PullRequest), o.URL), stamp(o.MergedAt)))
@@ -284,6 +288,9 @@ func approval(a rotation.Approval) string {
 	text := markdown.Text(a.For) + " by " + report.And(by)
 	if a.Environment != "" {
 		text += " in " + markdown.Text(a.Environment)
+	}
+	if a.BreakGlass != "" {
+		text += ", approved by nobody: “" + markdown.Text(a.BreakGlass) + "”"
 	}
 	if a.Comment != "" {
 		text += ": “" + markdown.Text(a.Comment) + "”"

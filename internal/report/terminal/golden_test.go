@@ -203,6 +203,8 @@ func TestVerify(t *testing.T) {
 	anchored := good
 	anchored.Chains = []evidence.ChainReport{chain("dev", 14)}
 	anchored.Chains[0].Confirmed = []evidence.Confirmation{{Seq: 12, By: "the audit comment of 23 Nov"}}
+	anchored.Chains[0].Broken = []evidence.Broken{{Seq: 1, Rotation: "2026-11-23-payments-stripe-webhook", Approval: rotation.Approval{
+		For: rotation.ApprovesRotation, By: []string{"ana-sec"}, BreakGlass: "the webhook secret is public since 03:10, and nobody answers"}}}
 	anchored.Chains[0].Loose = []string{"rotations/2026/11/x/dev/files/1-create-left.txt"}
 	bad := evidence.Report{Chains: []evidence.ChainReport{chain("dev", 14), chain("stage", 15,
 		evidence.Finding{Name: "journal/stage/payments~stripe-webhook/000007.json", Seq: 7, Rule: evidence.RuleAltered, Msg: "record 8 continues from sha256:aa, this is sha256:bb"},
@@ -225,7 +227,7 @@ func TestVerify(t *testing.T) {
 }
 
 func urgently(in *plan.Input) {
-	in.Reason, in.OnFailure = "compromise", "hold"
+	in.Reason, in.OnFailure, in.Retain = "compromise", "hold", 0
 	for i := range in.Targets {
 		in.Targets[i].Window, in.Targets[i].Hours = nil, nil
 	}

@@ -129,8 +129,11 @@ func (p *page) body(pl *rotation.Plan, now time.Time) {
 		foreseen[f.Step.Key] = f.At
 	}
 	if end, has := report.Ending(pl); ok && has {
-		if kept, ends := kept(pl, end), foreseen[end.Key]; !ends.IsZero() {
-			p.para("  ", 2, "", "old credential: kept "+kept+"goes "+report.When(ends, now)+" at the earliest")
+		switch kept, ends := report.Kept(pl, end), foreseen[end.Key]; {
+		case kept == 0:
+			p.para("  ", 2, "", "old credential: goes as soon as the new one is adopted: no retention")
+		case !ends.IsZero():
+			p.para("  ", 2, "", "old credential: kept "+report.Span(kept)+", goes "+report.When(ends, now)+" at the earliest")
 		}
 	} else if !has {
 		p.para("  ", 2, "", "old credential: stays, the plan has no decommission")
@@ -206,13 +209,6 @@ func conditions(pl *rotation.Plan, now time.Time) string {
 		by = "not after " + report.Stamp(pl.StartBy, now)
 	}
 	return join(what, window, hours, by)
-}
-
-func kept(pl *rotation.Plan, end rotation.Step) string {
-	if d := report.Kept(pl, end); d > 0 {
-		return report.Span(d) + ", "
-	}
-	return ""
 }
 
 func (p *page) planned(lead string, s rotation.Step, wide int, when string) {

@@ -64,6 +64,9 @@ func event(p *rotation.Plan, r rotation.Record) (mark string, c color, text stri
 		if k := r.Claim; k != nil && k.Actors.Operator != "" {
 			text += " by " + k.Actors.Operator
 		}
+		if a := r.Grant(); a != nil && a.BreakGlass != "" {
+			return "!", red, text + ", " + breaks(*a)
+		}
 		return "▸", bold, text
 	case rotation.Resumed:
 		return "▸", bold, and("resumed by "+r.Runner.ID, r.Text)
@@ -78,6 +81,11 @@ func event(p *rotation.Plan, r rotation.Record) (mark string, c color, text stri
 		return "✔", green, r.Text
 	case rotation.Failed:
 		return "✘", red, r.Text
+	case rotation.Approved:
+		if a := r.Grant(); a != nil && a.BreakGlass != "" {
+			return "!", red, breaks(*a)
+		}
+		return "✔", green, and("approved", by(r))
 	case rotation.Asked:
 		return "↩", yellow, and("rollback asked", r.Text)
 	case rotation.Attached:
@@ -95,4 +103,12 @@ func and(what, text string) string {
 		return what
 	}
 	return what + ": " + text
+}
+
+// by is the people of an approval.
+func by(r rotation.Record) string {
+	if a := r.Grant(); a != nil && len(a.By) > 0 {
+		return "by " + report.And(a.By)
+	}
+	return ""
 }

@@ -209,6 +209,9 @@ func (p *page) standing(v report.View, s report.Standing) {
 	for _, st := range s.Undo {
 		p.step(st, wide, v.Now)
 	}
+	for _, a := range s.Broken {
+		p.para("  ", 2, red, breaks(a))
+	}
 	if c := s.Claim; c != nil {
 		p.para("  ", 2, dim, people(c.Actors, s.Approvers))
 		p.para("  ", 2, dim, fmt.Sprintf("%s, head %s at %d", report.Count(s.Records, "record"), s.Head.Digest, s.Head.Seq))
@@ -243,6 +246,11 @@ func (p *page) step(st report.Step, wide int, now time.Time) {
 	if st.Hint != "" {
 		p.para(strings.Repeat(" ", wide+6)+p.paint(yellow, "hint: "), wide+12, "", st.Hint)
 	}
+}
+
+// breaks is who went on without an approval, and why.
+func breaks(a rotation.Approval) string {
+	return "BREAK-GLASS by " + report.And(a.By) + ": " + a.BreakGlass
 }
 
 func people(a rotation.Actors, approvers []string) string {

@@ -84,6 +84,9 @@ func (p *page) chain(c evidence.ChainReport) {
 		}
 		p.para("  ", 2, "", fmt.Sprintf("confirmed up to %d by %s", a.Seq, a.By))
 	}
+	for _, b := range c.Broken {
+		p.para("  ", 4, red, fmt.Sprintf("record %d, %s: %s", b.Seq, b.Rotation, breaks(b.Approval)))
+	}
 	if len(c.Loose) > 0 {
 		p.para("  ", 4, yellow, "no record refers to: "+strings.Join(c.Loose, ", "))
 	}
