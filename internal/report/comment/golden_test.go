@@ -255,10 +255,10 @@ func TestIncidents(t *testing.T) {
 func TestTicket(t *testing.T) {
 	for _, name := range []string{"success", "rolled-back", "hostile"} {
 		v := find(t, name).View()
-		got := comment.Ticket(v, options)
+		got := comment.Ticket(v, false, options)
 		golden(t, "ticket-"+name+".md", got)
 		whole(t, name, got)
-		if key, ok := comment.ParseTicket(got); !ok || key != comment.TicketKey(v) {
+		if key, left, ok := comment.ParseTicket(got); !ok || left || key != comment.TicketKey(v) {
 			t.Errorf("%s: marker %q", name, key)
 		}
 	}

@@ -146,7 +146,7 @@ func FuzzNoTextBecomesMarkup(f *testing.F) {
 		if closed, ok := comment.IncidentClosed(v, s, o); ok {
 			calls(t, "closed", whole(t, "closed", closed))
 		}
-		calls(t, "ticket", whole(t, "ticket", comment.Ticket(v, o)))
+		calls(t, "ticket", whole(t, "ticket", comment.Ticket(v, false, o)))
 		_, body = comment.Dates([]comment.Change{{Secret: s, File: s, Rotation: s}})
 		calls(t, "dates", whole(t, "dates", body))
 		note := comment.Note{Chain: e.Plan.Chain, Text: s, Hint: s}
