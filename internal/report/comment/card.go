@@ -42,6 +42,7 @@ func icon(v report.View) string {
 func card(d *document, v report.View, o Options) {
 	d.add(0, wrong(v, o))
 	d.add(0, next(v))
+	d.add(1, untold(v, o))
 	d.add(3, table(v))
 	done := 0
 	for _, i := range v.Checklist {
