@@ -379,7 +379,9 @@ var conformance = map[string]func(t *testing.T, p *place){
 				}
 				return arrives
 			}
-			_, _, _ = p.pass(t.Context(), p.k(n, true, true))
+			if tally, untold, err := p.pass(t.Context(), p.k(n, true, true)); err != nil || len(untold) > 0 {
+				t.Errorf("answer %d is lost, and that is taken for a no: %+v, %v, %v", at, tally, untold, err)
+			}
 			p.fate = nil
 			p.right(t, p.k(n, true, true))
 			p.is(t, n, true, 2, 0)
