@@ -32,6 +32,7 @@ func (j *job) apply(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("input environment: no %q in %s", j.input("environment"), j.app.Config)
 	}
+	j.exposed()
 	if j.hub == nil {
 		return errors.New("input token: without it nobody can be asked who approved this")
 	}

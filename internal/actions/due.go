@@ -41,6 +41,7 @@ func (j *job) due(ctx context.Context) error {
 		return err
 	}
 	s := &survey{job: j, mistaken: found.Len() > 0, read: j.Clock.Now()}
+	s.desk, s.deskless = j.newDesk()
 	if s.results, err = j.app.Look(ctx, tasks, false); err != nil {
 		return err
 	}
@@ -146,6 +147,9 @@ type survey struct {
 	closed    map[string]bool      // environments whose continue environment isn't as it must be: every visit asks
 	brought   map[string]int       // pull request by request path, where who asked isn't known
 	restarted map[string]time.Time // by attemptOf: a person starts it by this run
+
+	desk     *desk // nil: the house rules name none
+	deskless error // why nobody can be asked there
 }
 
 // again looks at what a person wants started again as the attempt it would be.

@@ -90,6 +90,9 @@ func (s *survey) origin(ctx context.Context, people people, q *request.Request) 
 	}
 	if err == nil {
 		s.asked[q.Path] = asked
+		err = s.ticketed(ctx, q)
+	}
+	if err == nil {
 		return
 	}
 	s.refused[q.Path] = err

@@ -12,7 +12,6 @@ import (
 	"github.com/rastup/rekey/internal/notice"
 	comments "github.com/rastup/rekey/internal/notice/comment"
 	"github.com/rastup/rekey/internal/notice/incident"
-	"github.com/rastup/rekey/internal/notice/ticket"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/markdown"
@@ -24,6 +23,9 @@ func (j *job) texts() comment.Options {
 		Runs: fmt.Sprintf("%s/%s/actions/workflows/%s", j.Getenv("GITHUB_SERVER_URL"), j.Getenv("GITHUB_REPOSITORY"), workflow)}
 	if t := j.app.Inputs.Config.Tickets; t != nil {
 		o.Tickets = t.GitHub
+		if t.Jira != nil {
+			o.Jira = t.Jira.URL
+		}
 	}
 	return o
 }
@@ -34,8 +36,6 @@ const summaryRoom = 1000 << 10
 // project brings what people see up to date: comments, incidents, tickets.
 func (s *survey) project(ctx context.Context) error {
 	shown := s.unsettled(s.app.Shown(s.results))
-	s.overview(shown)
-	bot := cmp.Or(s.input("bot"), "github-actions[bot]")
 	var all notice.Tally
 	add := func(t notice.Tally, err error) error {
 		all.Add(t)
@@ -43,20 +43,24 @@ func (s *survey) project(ctx context.Context) error {
 	}
 	s.gha.Group("Comments, incidents, tickets")
 	defer s.gha.EndGroup()
-	c := &comments.Projector{GitHub: s.hub, Bot: bot, Options: s.texts(), Read: s.read}
-	i := &incident.Projector{GitHub: s.hub, Bot: bot}
-	t := &ticket.Projector{In: func(repository string) ticket.GitHub { return s.hub.In(repository) }, Bot: bot}
+	tally, untold, err := s.tell(ctx, s.tickets(shown)) // first: the pages say which tickets aren't told
+	all.Add(tally)
+	o := s.texts()
+	o.Untold = untold
+	s.overview(shown, o)
+	c := &comments.Projector{GitHub: s.hub, Bot: s.bot(), Options: o, Read: s.read}
+	i := &incident.Projector{GitHub: s.hub, Bot: s.bot()}
 	incidents, successes := s.incidents(shown)
-	err := errors.Join(
-		add(c.Write(ctx, s.pages(shown))),
+	err = errors.Join(
+		add(c.Write(ctx, s.pages(shown, o))),
 		add(i.Write(ctx, incidents, successes)),
-		add(t.Write(ctx, s.tickets(shown))),
+		err,
 	)
 	for _, f := range all.Findings {
 		s.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
 	}
 	if all.Again {
-		s.warn("GitHub didn't answer a changing call: the next run looks whether it happened")
+		s.warn("a changing call got no answer: the next run looks whether it happened")
 	}
 	s.gha.Infof("%d written, %d edited, %d deleted, %d closed", all.Created, all.Edited, all.Deleted, all.Closed)
 	return err
@@ -78,7 +82,7 @@ func (s *survey) unsettled(shown []app.Shown) []app.Shown {
 }
 
 // overview is what an approver looks at: what this run asks, and how everything stands.
-func (s *survey) overview(shown []app.Shown) {
+func (s *survey) overview(shown []app.Shown, o comment.Options) {
 	var b strings.Builder
 	for _, e := range s.app.Inputs.Config.Environments {
 		for _, it := range s.items[e.Name] {
@@ -92,13 +96,12 @@ func (s *survey) overview(shown []app.Shown) {
 	for _, v := range shown {
 		views = append(views, v.View)
 	}
-	o := s.texts()
 	o.Room = summaryRoom - b.Len()
 	s.summary(comment.Status(views, o))
 }
 
 // pages are the pull requests that what is shown came by, each with all of its rotations.
-func (s *survey) pages(shown []app.Shown) (pages []comments.Page) {
+func (s *survey) pages(shown []app.Shown, o comment.Options) (pages []comments.Page) {
 	of := map[int][]app.Shown{}
 	var order []int
 	for _, v := range shown {
@@ -112,7 +115,7 @@ func (s *survey) pages(shown []app.Shown) (pages []comments.Page) {
 		of[n] = append(of[n], v)
 	}
 	for _, n := range order {
-		pages = append(pages, s.page(n, of[n]))
+		pages = append(pages, s.page(n, of[n], o))
 	}
 	return pages
 }
@@ -132,7 +135,7 @@ func (s *survey) pull(v app.Shown) int {
 	return 0
 }
 
-func (s *survey) page(n int, shown []app.Shown) comments.Page {
+func (s *survey) page(n int, shown []app.Shown, o comment.Options) comments.Page {
 	var views []report.View
 	p := comments.Page{Pull: n}
 	for _, v := range shown {
@@ -144,7 +147,7 @@ func (s *survey) page(n int, shown []app.Shown) comments.Page {
 			}
 		}
 	}
-	p.Status = comment.Status(views, s.texts())
+	p.Status = comment.Status(views, o)
 	return p
 }
 
@@ -185,23 +188,4 @@ func assignees(owner string) []string {
 		return []string{login}
 	}
 	return nil
-}
-
-func (s *survey) tickets(shown []app.Shown) (all []ticket.Ticket) {
-	home := s.app.Inputs.Config.Tickets
-	if home == nil {
-		return nil
-	}
-	for _, v := range shown {
-		ref, ok := ticket.ParseRef(v.View.Ticket, home.GitHub)
-		if !ok {
-			continue
-		}
-		i := slices.IndexFunc(all, func(t ticket.Ticket) bool { return t.Ref == ref })
-		if i < 0 {
-			i, all = len(all), append(all, ticket.Ticket{Ref: ref})
-		}
-		all[i].Rotations = append(all[i].Rotations, ticket.Rotation{Over: v.View.Over(), Summary: comment.Ticket(v.View, s.texts())})
-	}
-	return all
 }

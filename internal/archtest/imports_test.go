@@ -17,7 +17,7 @@ const (
 	checks  = "./internal/check/... ./internal/consumer/..."
 	media   = "./internal/report/... ./internal/notice/..."
 	secrets = "./internal/secret ./internal/staging ./internal/kind/..."
-	world   = "./internal/cloud ./internal/github ./internal/policy/lookup ./internal/sandbox/... ./internal/demo/... ./internal/app ./internal/actions"
+	world   = "./internal/cloud ./internal/github ./internal/jira ./internal/policy/lookup ./internal/sandbox/... ./internal/demo/... ./internal/app ./internal/actions"
 	outside = module + " ./cmd/rekey ./action"
 	own     = "./internal/archtest ./internal/e2e ./internal/workflowtest ./internal/acttest ./bench"
 )
@@ -36,13 +36,15 @@ var importRules = []importRule{
 		From: "./internal/evidence", Not: "ours", But: "./internal/rotation"},
 	{Rule: "github imports nothing of ours but words",
 		From: "./internal/github", Not: "ours", But: "./internal/rotation"},
+	{Rule: "jira imports nothing of ours but words",
+		From: "./internal/jira", Not: "ours", But: "./internal/rotation"},
 	{Rule: "only github knows a client library of GitHub's",
 		From: "./internal/... ./cmd/... ./action", Except: "./internal/github", Not: "github.com/google/go-github/...", Direct: true},
 	{Rule: "policy and question decide, and call nothing",
-		From: "./internal/policy ./internal/question", Not: "net/http ./internal/github third-party"},
+		From: "./internal/policy ./internal/question", Not: "net/http ./internal/github ./internal/jira third-party"},
 	{Rule: "plan and apply reach no service, secret or handler",
 		From: "./internal/plan ./internal/apply",
-		Not: "net/http github.com/aws/... ./internal/secret ./internal/staging ./internal/cloud ./internal/github ./internal/kind/... " +
+		Not: "net/http github.com/aws/... ./internal/secret ./internal/staging ./internal/cloud ./internal/github ./internal/jira ./internal/kind/... " +
 			"./internal/check/... ./internal/evidence/s3 ./internal/evidence/logs ./internal/sandbox/... ./internal/app"},
 	{Rule: "only staging and kinds import secret",
 		From: "ours", Except: "./internal/staging ./internal/kind/...", Not: "./internal/secret", Direct: true},
@@ -57,7 +59,7 @@ var importRules = []importRule{
 	{Rule: "app is imported by the program and its demo only",
 		From: "./internal/...", Except: "./internal/demo ./internal/demo/town ./internal/actions ./internal/app", Not: "./internal/app", Direct: true},
 	{Rule: "nothing real depends on the sandbox",
-		From: text + " " + secrets + " ./internal/cloud ./internal/github", Except: "./internal/kind/kindtest ./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest", Not: "./internal/sandbox/..."},
+		From: text + " " + secrets + " ./internal/cloud ./internal/github ./internal/jira", Except: "./internal/kind/kindtest ./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest", Not: "./internal/sandbox/..."},
 	{Rule: "the product imports these modules and no other",
 		From: "./internal/... ./cmd/... ./action", Except: "./internal/kind/kindtest ./internal/sandbox/github/openapitest", Not: "third-party", But: modules, Direct: true},
 	{Rule: "real database servers are for tests only",

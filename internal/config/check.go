@@ -243,13 +243,6 @@ func (p *Policy) Check(r *problem.Report) {
 	}
 }
 
-// Check is what the fields' types can't say; see problem.Checker.
-func (t *Tickets) Check(r *problem.Report) {
-	if r.Has("github") && !repository().MatchString(t.GitHub) {
-		r.Add("github", "value", "write it like owner/name", "%s isn't a repository", problem.Quote(t.GitHub))
-	}
-}
-
 // lazy compiles on first use: these take longer than all else that a command does before it begins.
 func lazy(pattern string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })

@@ -3,7 +3,6 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -153,12 +152,6 @@ type Policy struct {
 	Decommission string `json:"decommission,omitempty" yaml:"decommission" jsonschema:"enum=covered,enum=asked"`
 }
 
-// Tickets says where approval tickets are kept.
-type Tickets struct {
-	// GitHub is the repository, owner/name, whose issues tickets like #12 are. They are closed with a summary.
-	GitHub string `json:"github" yaml:"github" rekey:"required"`
-}
-
 // Approvals are what people must approve in an environment; see rotation.Approval.
 func (c *Config) Approvals(e Environment) (scopes []string) {
 	if e.Approval == ApprovalNone {
@@ -169,18 +162,6 @@ func (c *Config) Approvals(e Environment) (scopes []string) {
 		scopes = append(scopes, rotation.ApprovesDecommission)
 	}
 	return scopes
-}
-
-// TicketMatches says whether the whole of ticket is what the policy asks for.
-func (p Policy) TicketMatches(ticket string) bool {
-	if p.Ticket == "" {
-		return ticket != ""
-	}
-	if _, err := regexp.Compile(p.Ticket); err != nil { // alone: "a)|(b" becomes valid between other parentheses
-		return false
-	}
-	re, err := regexp.Compile(`\A(?:` + p.Ticket + `)\z`)
-	return err == nil && re.MatchString(ticket)
 }
 
 // A Check is a smoke check for every secret.

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +63,26 @@ func TestTicketIsMatchedAsAWhole(t *testing.T) {
 		if got := (config.Policy{Ticket: c.pattern}).TicketMatches(c.ticket); got != c.want {
 			t.Errorf("%q of %q: %v", c.ticket, c.pattern, got)
 		}
+	}
+}
+
+// The examples that docs/github.md gives are taken as they stand there.
+func TestTicketsOfTheDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../../docs/github.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, block := range strings.Split(string(page), "```yaml\n")[1:] {
+		if text, _, _ := strings.Cut(block, "```"); strings.HasPrefix(text, "tickets:") {
+			c := parse(t, least+text)
+			if n++; c.Tickets.GitHub == "" && (!c.Tickets.Jira.Key("SEC-12") || c.Tickets.Jira.Key("OPS-12") || !c.Tickets.Refuses()) {
+				t.Errorf("%+v", c.Tickets)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d examples", n)
 	}
 }
 

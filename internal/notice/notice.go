@@ -11,9 +11,10 @@ import (
 	"strings"
 
 	"github.com/rastup/rekey/internal/github"
+	"github.com/rastup/rekey/internal/jira"
 )
 
-// A Finding is something on GitHub that a person must see: changed by others, missing, or not to be had.
+// A Finding is something on GitHub, or in Jira, that a person must see: changed by others, missing, or not to be had.
 type Finding struct {
 	URL  string // where; "" nowhere yet
 	Text string
@@ -52,11 +53,16 @@ func (t *Tally) Settle(count *int, err error) error {
 	switch {
 	case err == nil:
 		*count++
-	case errors.Is(err, github.ErrUnknown):
+	case Unknown(err):
 		t.Again = true
 		return nil
 	}
 	return err
+}
+
+// Unknown says of the error of a changing call that it may have arrived, wherever it went.
+func Unknown(err error) bool {
+	return errors.Is(err, github.ErrUnknown) || errors.Is(err, jira.ErrUnknown)
 }
 
 // Ours says whether u is the bot with that login. Logins don't distinguish case.

@@ -2,6 +2,7 @@ package notice_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -14,28 +15,39 @@ import (
 
 func (r *rig) tickets(gate func(), all ...ticket.Ticket) pass {
 	program := r.program(gate)
-	p := &ticket.Projector{Bot: bot, In: func(name string) ticket.GitHub {
+	p := &ticket.Projector{Tracker: &ticket.GitHub{Bot: bot, In: func(name string) ticket.Repository {
 		if name == repository {
 			return program
 		}
 		return program.In(name)
-	}}
-	return func(ctx context.Context) (notice.Tally, error) { return p.Write(ctx, all) }
+	}}}
+	return func(ctx context.Context) (notice.Tally, error) {
+		t, _, err := p.Write(ctx, all)
+		return t, err
+	}
 }
 
 // shared is a ticket of as many rotations as there are in over.
 func shared(number int, over ...bool) ticket.Ticket {
-	k := ticket.Ticket{Ref: ticket.Ref{Repository: repository, Number: number}}
+	return ticketOf(fmt.Sprintf("%s#%d", repository, number), over...)
+}
+
+func ticketOf(name string, over ...bool) ticket.Ticket {
+	k := ticket.Ticket{Name: name}
 	for i, is := range over {
-		k.Rotations = append(k.Rotations, ticket.Rotation{Over: is, Summary: summaries()[i]})
+		r := summaries()[i]
+		r.Over = is
+		k.Rotations = append(k.Rotations, r)
 	}
 	return k
 }
 
-var summaries = sync.OnceValue(func() (all []string) {
+var summaries = sync.OnceValue(func() (all []ticket.Rotation) {
 	views, _ := played(2, 46*time.Hour)
 	for _, v := range views {
-		all = append(all, text.Ticket(v, options))
+		key := text.TicketKey(v)
+		all = append(all, ticket.Rotation{Closed: ticket.Summary{Key: key, Text: text.Ticket(v, false, options)},
+			Left: ticket.Summary{Key: key, Left: true, Text: text.Ticket(v, true, options)}})
 	}
 	return all
 })
@@ -49,7 +61,7 @@ func (r *rig) ticketIs(t *testing.T, number int, state string, summaries int) {
 	}
 	keys := map[string]bool{}
 	for _, body := range r.bodies(number) {
-		if key, ok := text.ParseTicket(body); ok && keys[key] {
+		if key, _, ok := text.ParseTicket(body); ok && keys[key] {
 			t.Errorf("#%d: %s is said twice", number, key)
 		} else if ok {
 			keys[key] = true
@@ -94,8 +106,7 @@ func TestATicketIsClosedOnce(t *testing.T) {
 func TestATicketThatIsNoneIsAFinding(t *testing.T) {
 	r := newRig(t, 1)
 	pull := r.request()
-	elsewhere := shared(7, true)
-	elsewhere.Repository = "rastup/unknown"
+	elsewhere := ticketOf("rastup/unknown#7", true)
 	tally, err := r.tickets(nil, shared(404, true), shared(pull, true), elsewhere)(context.Background())
 	if err != nil || len(tally.Findings) != 3 || len(r.changes(0)) != 0 {
 		t.Fatalf("%v, %+v, %q", err, tally, r.changes(0))
@@ -112,8 +123,7 @@ func TestATicketInAnotherRepository(t *testing.T) {
 	other := r.In("rastup/security")
 	other.AddToken("token", bot, map[string]string{"issues": "write"})
 	n := other.OpenIssue("ana-sec", "Rotate", "please")
-	k := shared(n, true)
-	k.Repository = "rastup/security"
+	k := ticketOf(fmt.Sprintf("rastup/security#%d", n), true)
 	r.settle(func() pass { return r.tickets(nil, k) })
 	(&rig{Service: other}).ticketIs(t, n, "closed", 1)
 }
@@ -122,7 +132,7 @@ func TestASummaryByAnotherDoesntCount(t *testing.T) {
 	r := newRig(t, 1)
 	n := r.OpenIssue("ana-sec", "Rotate", "please")
 	k := shared(n, true)
-	r.Say(n, "eve", k.Rotations[0].Summary)
+	r.Say(n, "eve", k.Rotations[0].Closed.Text)
 	r.settle(func() pass { return r.tickets(nil, k) })
 	if all := r.Comments(n); len(all) != 2 || all[1].Author != bot || r.Issues()[0].State != "closed" {
 		t.Errorf("comments: %d", len(all))
@@ -143,9 +153,9 @@ func TestWhichTicketsAreIssues(t *testing.T) {
 		{"a/b#1 ", "a/b", ""},
 		{"../x#1", "a/b", "../x#1"}, // the client refuses it
 	} {
-		ref, ok := ticket.ParseRef(c.ticket, c.home)
-		if got := ref.String(); ok != (c.want != "") || ok && got != c.want {
-			t.Errorf("%q in %q: got %v, %v", c.ticket, c.home, ref, ok)
+		got, ok := (&ticket.GitHub{Home: c.home}).Name(c.ticket)
+		if ok != (c.want != "") || ok && got != c.want {
+			t.Errorf("%q in %q: got %v, %v", c.ticket, c.home, got, ok)
 		}
 	}
 }

@@ -151,6 +151,21 @@ func (v View) ticket() Item {
 	return Item{Text: text, Why: why, Ticket: true}
 }
 
+// Told is v as its ticket's summary has it: the checklist's line about the ticket is answered by the summary itself. left
+// says that the ticket couldn't be closed with it.
+func (v View) Told(left bool) View {
+	v.Checklist = slices.Clone(v.Checklist)
+	for i := range v.Checklist {
+		switch it := &v.Checklist[i]; {
+		case it.Ticket && left:
+			it.Why = "the ticket couldn't be closed yet; the next run tries again"
+		case it.Ticket:
+			it.Ticked, it.Why = true, "with this summary"
+		}
+	}
+	return v
+}
+
 // Count is a number of things: "1 check", "3 checks".
 func Count(n int, what string) string {
 	if n != 1 {

@@ -60,6 +60,9 @@ type Request struct {
 	windows map[string]problem.Text
 }
 
+// TicketAt is where the file names its ticket.
+func (r *Request) TicketAt() problem.Pos { return r.file.Ticket.Pos }
+
 // Name makes the path of a new request; folder is the configured one.
 func Name(folder string, date time.Time, slug string) string {
 	return path.Join(folder, date.Format("2006"), date.Format("01"), date.Format(time.DateOnly)+"-"+slug+".yaml")

@@ -227,6 +227,8 @@ func (v *resolver) policy() {
 	p := v.config.Policy
 	if t := v.file.Ticket; strings.TrimSpace(t.Value) != "" && !p.TicketMatches(t.Value) {
 		v.list.Add(t.Pos, "ticket", "the policy asks for "+p.Ticket, "%s isn't an approval ticket", problem.Quote(t.Value))
+	} else if hint := v.config.TicketHint(t.Value); strings.TrimSpace(t.Value) != "" && hint != "" {
+		v.list.Add(t.Pos, "ticket", hint, "%s isn't an approval ticket", problem.Quote(t.Value))
 	}
 	if v.file.Retain.Value == "" && v.Reason != "compromise" { // nobody keeps what is stolen, unless they say so
 		v.Retain = p.Retain

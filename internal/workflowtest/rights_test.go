@@ -19,7 +19,7 @@ var rights = map[string]map[string]string{
 	},
 	planning: {
 		"":     "none",
-		"plan": "contents: read, id-token: write, pull-requests: write",
+		"plan": "contents: read, id-token: write, issues: read, pull-requests: write",
 	},
 	ci: {
 		"": "contents: read",
@@ -55,7 +55,7 @@ var rightsRules = []rule{
 			{File: rotate, After: "  after-dev:", Old: "      contents: read\n", New: "      contents: write\n"},
 			{File: rotate, After: "  prod:", Old: "      actions: read\n", New: ""},
 			{File: rotate, After: "  expire:", Old: "      actions: write\n", New: "      actions: write\n      contents: read\n"},
-			{File: planning, Old: "      contents: read\n", New: "      contents: read\n      issues: write\n"},
+			{File: planning, Old: "      contents: read\n", New: "      contents: read\n      packages: read\n"},
 			{File: ci, Old: "  contents: read\n", New: "  contents: read\n  id-token: write\n"},
 			{File: ci, Old: "permissions:\n  contents: read\n", New: ""},
 		},

@@ -1,8 +1,8 @@
-// Package ticket projects the end of rotations onto their approval tickets, where those are GitHub issues: a summary of
-// each rotation, once, and the issue closed when all rotations that name it are over.
+// Package ticket projects the end of rotations onto their approval tickets, wherever those are kept: a summary of each
+// rotation, once, and the ticket closed when all rotations that name it are over. It also looks tickets up before that.
 //
-// It must never close a ticket twice: what a person opened again after that stays open. It never touches a pull
-// request, nor an issue that no rotation names.
+// It must never close a ticket twice: what a person opened again after that stays open. It never touches a ticket that no
+// rotation names, nor reads one back as state.
 package ticket
 
 import (
@@ -10,88 +10,95 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
-	"github.com/rastup/rekey/internal/report/comment"
+	"github.com/rastup/rekey/internal/rotation"
 )
 
-// Issues are those of one repository.
-type Issues interface {
-	Issue(ctx context.Context, number int) (github.Issue, error)
-	EditIssue(ctx context.Context, number int, change github.IssueChange) error
+// Tickets are those of one place.
+type Tickets interface {
+	// Name is the ticket's there; false: it can't be one of them.
+	Name(ticket string) (name string, ok bool)
+	// Find looks it up. That there is none is a *None; any other error says nothing about the ticket.
+	Find(ctx context.Context, name string) (Seen, error)
+	// Close brings it to its end. A *rotation.Failure says why that can't be done now, and by whom it can be changed.
+	Close(ctx context.Context, name string) error
 }
 
-// Comments are those of one repository's issues. The list may lag behind what was written.
-type Comments interface {
-	Comments(ctx context.Context, issue int) ([]github.Comment, error)
-	CreateComment(ctx context.Context, issue int, body string) (github.Comment, error)
-	DeleteComment(ctx context.Context, id int64) error
+// Summaries are the program's own, of one place's tickets. The list may lag behind what was written.
+type Summaries interface {
+	Said(ctx context.Context, name string) ([]Said, error)
+	Say(ctx context.Context, name string, s Summary) (Said, error)
+	Edit(ctx context.Context, name string, id int64, s Summary) error
+	Delete(ctx context.Context, name string, id int64) error
 }
 
-// GitHub is what the projection needs of it; *github.Client is one.
-type GitHub interface {
-	Issues
-	Comments
+// A Tracker keeps tickets.
+type Tracker interface {
+	Tickets
+	Summaries
 }
 
-// A Ticket is an issue, and all rotations that name it.
+// A Seen ticket, as its tracker shows it. Title and Status are other people's texts.
+type Seen struct {
+	URL, Title, Status string // "": not known
+	Closed             bool
+}
+
+// None says for certain that a tracker has no such ticket, or shows this account none.
+type None struct{ URL, Msg, Hint string }
+
+func (n *None) Error() string { return n.Msg }
+
+// A Said summary.
+type Said struct {
+	ID   int64 // the oldest has the lowest
+	Key  string
+	Left bool // it says that the ticket was left open
+}
+
+// A Summary is what a ticket is to say of one rotation. Key is what its text is found again by, Left as in Said.
+type Summary struct {
+	Key  string
+	Left bool
+	Text string
+}
+
+// A Ticket is one of a tracker's, and all rotations that name it.
 type Ticket struct {
-	Ref
+	Name      string
 	Rotations []Rotation
 }
 
-// A Rotation is what a ticket is to say of one.
+// A Rotation is what a ticket is to say of one, used when it is over: Closed with the ticket closed, Left where it
+// couldn't be.
 type Rotation struct {
-	Over    bool
-	Summary string // with its marker; used when it is over
-}
-
-// A Ref is where a ticket is.
-type Ref struct {
-	Repository string // owner/name
-	Number     int
-}
-
-func (r Ref) String() string { return fmt.Sprintf("%s#%d", r.Repository, r.Number) }
-
-var issue = regexp.MustCompile(`^([\w.-]+/[\w.-]+)?#([1-9][0-9]{0,8})$`)
-
-// ParseRef reads "#12", which is in home, and "owner/name#12". false: the ticket isn't an issue on GitHub.
-func ParseRef(ticket, home string) (Ref, bool) {
-	m := issue.FindStringSubmatch(ticket)
-	if m == nil || cmp.Or(m[1], home) == "" {
-		return Ref{}, false
-	}
-	n, err := strconv.Atoi(m[2])
-	return Ref{cmp.Or(m[1], home), n}, err == nil
+	Over         bool
+	Closed, Left Summary
 }
 
 // A Projector keeps tickets right. It remembers what it wrote, for lists that lag; use one for all passes of a
 // process, and not from two goroutines.
 type Projector struct {
-	In  func(repository string) GitHub
-	Bot string // login that writes there
-
-	made map[Ref][]github.Comment
+	Tracker
+	made map[string][]Said
 }
 
-// Write brings all tickets up to date. Where one can't be, the others still are; the errors come joined.
-func (p *Projector) Write(ctx context.Context, tickets []Ticket) (t notice.Tally, err error) {
+// Write brings all tickets up to date. Where one can't be, the others still are: those are told by their names, and why;
+// the errors come joined.
+func (p *Projector) Write(ctx context.Context, tickets []Ticket) (t notice.Tally, untold []string, err error) {
 	var failed []error
 	for _, k := range tickets {
 		if err := ctx.Err(); err != nil {
-			return t, errors.Join(append(failed, err)...)
+			return t, untold, errors.Join(append(failed, err)...)
 		}
 		if err := p.ticket(ctx, k, &t); err != nil {
-			failed = append(failed, fmt.Errorf("ticket %s: %w", k.Ref, err))
+			untold = append(untold, k.Name)
+			failed = append(failed, fmt.Errorf("ticket %s isn't told yet; the next run tells it: %w", k.Name, err))
 		}
 	}
-	return t, errors.Join(failed...)
+	return t, untold, errors.Join(failed...)
 }
 
 func (p *Projector) ticket(ctx context.Context, k Ticket, t *notice.Tally) error {
@@ -99,35 +106,51 @@ func (p *Projector) ticket(ctx context.Context, k Ticket, t *notice.Tally) error
 	if len(done) == 0 {
 		return nil
 	}
-	gh := p.In(k.Repository)
-	x, err := gh.Issue(ctx, k.Number)
+	x, err := p.Find(ctx, k.Name)
+	var none *None
 	switch {
-	case errors.Is(err, github.ErrNotFound):
-		t.Find("", "see that it exists, and that the token may read it; then run again", "there is no ticket %s, which %s waits for", k.Ref, rotations(len(k.Rotations)))
+	case errors.As(err, &none):
+		t.Find(none.URL, none.Hint, "%s", none.Msg)
 		return nil
 	case err != nil:
 		return err
-	case strings.HasSuffix(x.URL, "/pull/"+strconv.Itoa(k.Number)):
-		t.Find(x.URL, "name an issue as ticket", "the ticket %s is a pull request", k.Ref)
-		return nil
 	}
-	all, err := p.list(ctx, gh, k.Ref)
+	all, err := p.list(ctx, k.Name)
 	if err != nil {
 		return err
 	}
-	missing := slices.DeleteFunc(done, func(r Rotation) bool { return p.said(all, r) })
-	// It is closed before the last summary is written: so an open one with all its summaries was opened again by a person.
-	if over && len(missing) > 0 && x.State == "open" {
-		if ok, err := shut(ctx, gh, k.Number, t); err != nil || !ok {
+	missing := slices.DeleteFunc(slices.Clone(done), func(r Rotation) bool { return said(all, r) != nil })
+	late := slices.DeleteFunc(slices.Clone(done), func(r Rotation) bool { s := said(all, r); return s == nil || !s.Left })
+	// It is closed before the last summary says so: so an open one with all its summaries was opened again by a person.
+	left := false
+	if over && !x.Closed && len(missing)+len(late) > 0 {
+		closed, err := p.shut(ctx, k.Name, t)
+		var refused *rotation.Failure
+		switch {
+		case errors.As(err, &refused):
+			left = true
+			t.Find(x.URL, refused.Hint, "the ticket %s isn't closed: %s", k.Name, refused.Msg)
+		case err != nil || !closed:
 			return err
 		}
 	}
 	for _, r := range missing {
-		if err := p.say(ctx, gh, k.Ref, r, t); err != nil {
+		s := r.Closed
+		if left {
+			s = r.Left
+		}
+		if err := p.say(ctx, k.Name, s, t); err != nil {
 			return err
 		}
 	}
-	return p.tidy(ctx, gh, k.Ref, t)
+	for _, r := range late {
+		if !left {
+			if err := p.mend(ctx, k.Name, said(all, r).ID, r.Closed, t); err != nil {
+				return err
+			}
+		}
+	}
+	return p.tidy(ctx, k.Name, t)
 }
 
 // over are the rotations that are over, and whether those are all.
@@ -136,64 +159,54 @@ func (k Ticket) over() (done []Rotation, all bool) {
 	return done, len(done) == len(k.Rotations)
 }
 
-func rotations(n int) string {
-	if n == 1 {
-		return "one rotation"
+// said is the oldest summary of r; nil: there is none.
+func said(all []Said, r Rotation) *Said {
+	i := slices.IndexFunc(all, func(s Said) bool { return s.Key == r.Closed.Key })
+	if i < 0 {
+		return nil
 	}
-	return fmt.Sprintf("%d rotations", n)
+	return &all[i]
 }
 
-// shut closes the issue; false: that isn't certain yet.
-func shut(ctx context.Context, gh GitHub, number int, t *notice.Tally) (bool, error) {
-	closed, completed := "closed", "completed"
+// shut closes the ticket; false: that isn't certain yet.
+func (p *Projector) shut(ctx context.Context, name string, t *notice.Tally) (bool, error) {
 	before := t.Closed
-	if err := t.Settle(&t.Closed, gh.EditIssue(ctx, number, github.IssueChange{State: &closed, Reason: &completed})); err != nil {
+	if err := t.Settle(&t.Closed, p.Close(ctx, name)); err != nil {
 		return false, fmt.Errorf("close it: %w", err)
 	}
 	return t.Closed > before, nil
 }
 
-func (p *Projector) list(ctx context.Context, gh GitHub, at Ref) ([]github.Comment, error) {
-	all, err := gh.Comments(ctx, at.Number)
-	for _, c := range p.made[at] {
-		if !slices.ContainsFunc(all, func(o github.Comment) bool { return o.ID == c.ID }) {
-			all = append(slices.Clone(all), c)
+func (p *Projector) list(ctx context.Context, name string) ([]Said, error) {
+	all, err := p.Said(ctx, name)
+	all = slices.Clone(all)
+	for _, c := range p.made[name] {
+		if !slices.ContainsFunc(all, func(o Said) bool { return o.ID == c.ID }) {
+			all = append(all, c)
 		}
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(c github.Comment) bool { return !notice.Ours(c.Author, p.Bot) })
-	slices.SortFunc(all, func(a, b github.Comment) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(all, func(a, b Said) int { return cmp.Compare(a.ID, b.ID) })
 	return all, err
 }
 
-func (p *Projector) said(ours []github.Comment, r Rotation) bool {
-	key, _ := comment.ParseTicket(r.Summary)
-	return slices.ContainsFunc(ours, func(c github.Comment) bool {
-		said, ok := comment.ParseTicket(c.Body)
-		return ok && said == key
-	})
-}
-
-func (p *Projector) say(ctx context.Context, gh GitHub, at Ref, r Rotation, t *notice.Tally) error {
-	if _, ok := comment.ParseTicket(r.Summary); !ok {
-		return errors.New("its summary has no marker by which it would be found again")
-	}
-	c, err := gh.CreateComment(ctx, at.Number, r.Summary)
+func (p *Projector) say(ctx context.Context, name string, s Summary, t *notice.Tally) error {
+	c, err := p.Say(ctx, name, s)
 	switch {
 	case err == nil:
 		if p.made == nil {
-			p.made = map[Ref][]github.Comment{}
+			p.made = map[string][]Said{}
 		}
-		p.made[at] = append(p.made[at], c)
+		p.made[name] = append(p.made[name], c)
 		t.Created++
 		return nil
-	case !errors.Is(err, github.ErrUnknown):
-		return err
+	case !notice.Unknown(err):
+		return fmt.Errorf("write its summary: %w", err)
 	}
-	all, err := p.list(ctx, gh, at)
+	all, err := p.list(ctx, name)
 	if err != nil {
 		return err
 	}
-	if p.said(all, r) {
+	if slices.ContainsFunc(all, func(o Said) bool { return o.Key == s.Key }) {
 		t.Created++
 	} else {
 		t.Again = true
@@ -201,24 +214,34 @@ func (p *Projector) say(ctx context.Context, gh GitHub, at Ref, r Rotation, t *n
 	return nil
 }
 
+// mend says that the ticket was closed after all.
+func (p *Projector) mend(ctx context.Context, name string, id int64, s Summary, t *notice.Tally) error {
+	if err := t.Settle(&t.Edited, p.Edit(ctx, name, id, s)); err != nil {
+		return fmt.Errorf("edit its summary: %w", err)
+	}
+	if made := p.made[name]; made != nil {
+		p.made[name] = slices.DeleteFunc(made, func(o Said) bool { return o.ID == id })
+	}
+	return nil
+}
+
 // tidy deletes what another pass said as well; the oldest stays.
-func (p *Projector) tidy(ctx context.Context, gh GitHub, at Ref, t *notice.Tally) error {
-	all, err := p.list(ctx, gh, at)
+func (p *Projector) tidy(ctx context.Context, name string, t *notice.Tally) error {
+	all, err := p.list(ctx, name)
 	if err != nil {
 		return err
 	}
-	said := map[string]bool{}
+	seen := map[string]bool{}
 	for _, c := range all {
-		key, ok := comment.ParseTicket(c.Body)
-		if ok && said[key] {
-			if err := t.Settle(&t.Deleted, gh.DeleteComment(ctx, c.ID)); err != nil {
+		if seen[c.Key] {
+			if err := t.Settle(&t.Deleted, p.Delete(ctx, name, c.ID)); err != nil {
 				return fmt.Errorf("delete a second summary: %w", err)
 			}
-			if made := p.made[at]; made != nil {
-				p.made[at] = slices.DeleteFunc(made, func(o github.Comment) bool { return o.ID == c.ID })
+			if made := p.made[name]; made != nil {
+				p.made[name] = slices.DeleteFunc(made, func(o Said) bool { return o.ID == c.ID })
 			}
 		}
-		said[key] = ok
+		seen[c.Key] = true
 	}
 	return nil
 }

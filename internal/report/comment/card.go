@@ -48,6 +48,7 @@ func card(d *document, v report.View, o Options) {
 		}
 	}
 	d.add(0, next(v))
+	d.add(1, untold(v, o))
 	d.add(3, table(v))
 	done := 0
 	for _, i := range v.Checklist {

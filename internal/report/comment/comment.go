@@ -24,8 +24,10 @@ func Size(s string) int { return len(s) + strings.Count(s, "\n") }
 
 // Options are the same for all texts of a repository.
 type Options struct {
-	Repository string // owner/name that the requests are in
-	Tickets    string // owner/name that tickets like "#12" are issues of; "" there are none
+	Repository string   // owner/name that the requests are in
+	Tickets    string   // owner/name that tickets like "#12" are issues of; "" there are none
+	Jira       string   // site that tickets like SEC-12 are issues of; "" there is none
+	Untold     []string // tickets, by their names where they are kept, that couldn't be told of what is over
 	// Evidence says where an environment's bundle is: a label, and its URL where it has one. nil: it isn't told.
 	Evidence func(report.View, report.Standing) (label, url string)
 	// Runs is the page of the runs whose summaries tell what a comment has no room for; "" there are none.

@@ -58,6 +58,11 @@ func TestStatus(t *testing.T) {
 		whole(t, "status of "+c.Name, got)
 	}
 	golden(t, "status-none.md", comment.Status(nil, options))
+	o := options
+	o.Jira, o.Untold = "https://jira.example/", []string{"SEC-1423"}
+	got := comment.Status([]report.View{find(t, "success").View()}, o)
+	golden(t, "status-untold.md", got)
+	whole(t, "status of an untold ticket", got)
 }
 
 func TestStatusOfThree(t *testing.T) {
@@ -307,10 +312,13 @@ func TestIncidents(t *testing.T) {
 func TestTicket(t *testing.T) {
 	for _, name := range []string{"success", "rolled-back", "hostile"} {
 		v := find(t, name).View()
-		got := comment.Ticket(v, options)
+		got := comment.Ticket(v, false, options)
 		golden(t, "ticket-"+name+".md", got)
+		if name == "success" {
+			golden(t, "ticket-left.md", comment.Ticket(v, true, options))
+		}
 		whole(t, name, got)
-		if key, ok := comment.ParseTicket(got); !ok || key != comment.TicketKey(v) {
+		if key, left, ok := comment.ParseTicket(got); !ok || left || key != comment.TicketKey(v) {
 			t.Errorf("%s: marker %q", name, key)
 		}
 	}
@@ -383,6 +391,12 @@ func TestPlan(t *testing.T) {
 	})
 	hostile := comment.Request{Path: reporttest.Hostile, Ticket: reporttest.Hostile, Owner: reporttest.Hostile, Gates: map[string]string{"dev": reporttest.Hostile},
 		Plans: reporttest.Plans(reporttest.Hostile, gated)[:1], Notes: []comment.Note{{Chain: rotation.Chain{Environment: "dev", Secret: reporttest.Hostile}, Text: reporttest.Hostile, Hint: reporttest.Hostile}}}
+	hostile.Sight = &comment.Sight{Status: reporttest.Hostile, Title: reporttest.Hostile, Finding: reporttest.Hostile, Hint: reporttest.Hostile}
+	seen := func(s comment.Sight) comment.Preview {
+		r := one
+		r.Sight = &s
+		return comment.Preview{Requests: []comment.Request{r}, At: at}
+	}
 	many := comment.Preview{At: at}
 	for i := range 256 {
 		r := one
@@ -402,6 +416,12 @@ func TestPlan(t *testing.T) {
 		"removed":  {Requests: []comment.Request{{Path: reporttest.Path, Removed: true}}, At: at},
 		"hostile":  {Requests: []comment.Request{hostile}, At: at, Live: true},
 		"many":     many,
+
+		"ticket":         seen(comment.Sight{Status: "In Progress", Title: "Rotate the webhook's secret"}),
+		"ticket-closed":  seen(comment.Sight{Status: "Done", Title: "Rotate", Finding: "the ticket SEC-1423 is closed already (Done)", Hint: "name one that approves this rotation"}),
+		"ticket-missing": seen(comment.Sight{Finding: "there is no ticket SEC-1423", Hint: "see that Jira has it"}),
+		"ticket-refused": seen(comment.Sight{Finding: "there is no ticket SEC-1423", Hint: "see that Jira has it", Refused: true}),
+		"ticket-unseen":  seen(comment.Sight{Finding: "the ticket SEC-1423 couldn't be looked up: Jira answered 503", Hint: "it is looked up again by the next run"}),
 	} {
 		got := comment.Plan(p, options)
 		if name != "many" {

@@ -26,7 +26,7 @@ var (
 	tags = regexp.MustCompile(`(?s)<!--.*?-->|<[^>]*>`)
 	// ours are the elements our texts are made of, with the links that the tests' options make.
 	ours = regexp.MustCompile(`^(?:<!-- rekey:[a-z-]+ \{[ -~]*\} -->|</?(?:p|h3|b|sub|strong|code|table|thead|tbody|tr|ul|ol|li|details|summary|(?:th|td)(?: style="text-align:(?:center|right)")?|` +
-		`br|br /|input(?: checked="")? disabled="" type="checkbox"|a(?: href="https://(?:s3\.console|github)\.example/[^"]*")?)>)$`)
+		`br|br /|input(?: checked="")? disabled="" type="checkbox"|a(?: href="https://(?:s3\.console|github|jira)\.example/[^"]*")?)>)$`)
 	code      = regexp.MustCompile(`(?s)<code>.*?</code>`)
 	mention   = regexp.MustCompile(`@[A-Za-z0-9]`)
 	reference = regexp.MustCompile(`(?i)#[0-9]|\bGH-[0-9]`)
@@ -146,7 +146,7 @@ func FuzzNoTextBecomesMarkup(f *testing.F) {
 		if closed, ok := comment.IncidentClosed(v, s, o); ok {
 			calls(t, "closed", whole(t, "closed", closed))
 		}
-		calls(t, "ticket", whole(t, "ticket", comment.Ticket(v, o)))
+		calls(t, "ticket", whole(t, "ticket", comment.Ticket(v, false, o)))
 		_, body = comment.Dates([]comment.Change{{Secret: s, File: s, Rotation: s}})
 		calls(t, "dates", whole(t, "dates", body))
 		note := comment.Note{Chain: e.Plan.Chain, Text: s, Hint: s}

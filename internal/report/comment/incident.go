@@ -113,19 +113,13 @@ func IncidentClosed(v report.View, environment string, o Options) (body string, 
 }
 
 // Ticket is the closing summary in the runbook's ticket: what became of each environment, the checklist, and where
-// the proof is.
-func Ticket(v report.View, o Options) string {
-	v = v.Lasting()
-	d := &document{marker: marker(ticketMarker, subject{TicketKey(v)})}
+// the proof is. left says that the ticket couldn't be closed with it.
+func Ticket(v report.View, left bool, o Options) string {
+	v = v.Lasting().Told(left)
+	d := &document{marker: marker(ticketMarker, closing{TicketKey(v), left})}
 	d.add(0, fmt.Sprintf("%s **%s · %s**", icon(v), name(v.Secret), markdown.Cut(v.Headline(), lineWidth)))
 	d.add(2, wrong(v, o))
-	items := append([]report.Item(nil), v.Checklist...)
-	for i := range items {
-		if items[i].Ticket {
-			items[i].Ticked, items[i].Why = true, "with this summary"
-		}
-	}
-	d.add(0, checklist(items))
+	d.add(0, checklist(v.Checklist))
 	d.add(3, table(v))
 	d.add(1, evidence(v, o))
 	d.add(0, about(v, o))

@@ -158,9 +158,15 @@ func (a About) Chain() rotation.Chain {
 	return rotation.Chain{Environment: a.Environment, Secret: a.Secret}
 }
 
-// A subject is what the comment that closes an incident, or a ticket's summary, is about.
+// A subject is what the comment that closes an incident is about.
 type subject struct {
 	Key string `json:"key"`
+}
+
+// A closing is what a ticket's summary is about; Left says that the ticket couldn't be closed with it.
+type closing struct {
+	Key  string `json:"key"`
+	Left bool   `json:"left,omitempty"`
 }
 
 // ParseIncident says whether body is an incident's, and what it is about.
@@ -170,22 +176,25 @@ func ParseIncident(body string) (about About, ok bool) {
 }
 
 // ParseIncidentClosed says whether body is the comment that closes an incident, and its key.
-func ParseIncidentClosed(body string) (key string, ok bool) { return parseSubject(body, closedMarker) }
+func ParseIncidentClosed(body string) (key string, ok bool) {
+	var s subject
+	ok = parse(body, closedMarker, &s) && isHex(s.Key, 16)
+	return s.Key, ok
+}
 
-// ParseTicket says whether body is a ticket's closing summary, and its key; see TicketKey.
-func ParseTicket(body string) (key string, ok bool) { return parseSubject(body, ticketMarker) }
+// ParseTicket says whether body is a ticket's closing summary, its key (see TicketKey), and whether it says that the ticket
+// was left open.
+func ParseTicket(body string) (key string, left, ok bool) {
+	var c closing
+	ok = parse(body, ticketMarker, &c) && isHex(c.Key, 16)
+	return c.Key, c.Left, ok
+}
 
 // IsPlan says whether body is a plan comment.
 func IsPlan(body string) bool { return parse(body, planMarker, &struct{}{}) }
 
 // IsDates says whether body is that of the pull request for dates.
 func IsDates(body string) bool { return parse(body, datesMarker, &struct{}{}) }
-
-func parseSubject(body, name string) (string, bool) {
-	var s subject
-	ok := parse(body, name, &s) && isHex(s.Key, 16)
-	return s.Key, ok
-}
 
 // key is a short name for parts, which may be anything.
 func key(parts ...string) string {

@@ -30,6 +30,14 @@ type Request struct {
 	Plans   []rotation.Plan   // in the configured order, of one secret each or of several
 	Gates   map[string]string // by environment: the GitHub Environment that asks for approval
 	Notes   []Note
+	Sight   *Sight // nil: its ticket wasn't looked up
+}
+
+// A Sight is what looking up a request's ticket said. Status and Title are other people's texts.
+type Sight struct {
+	Status, Title string // "": not known
+	Finding, Hint string // "": all is well
+	Refused       bool   // nobody is asked about the request for that
 }
 
 // A Note is what looking at a target said, before anything was changed.
@@ -101,6 +109,9 @@ func answer(p Preview) string {
 	if len(secrets) == 1 {
 		what = name(p.Requests[slices.IndexFunc(p.Requests, func(r Request) bool { return len(r.Plans) > 0 })].Plans[0].Secret)
 	}
+	if slices.ContainsFunc(p.Requests, func(r Request) bool { return r.Sight != nil && r.Sight.Refused }) {
+		return fmt.Sprintf("### ⚠️ Merging this begins nothing yet: its ticket is missing\n\nIt asks for a rotation of %s in %s.", what, report.And(names))
+	}
 	if bad > 0 {
 		return fmt.Sprintf("### ⚠️ Merging this would be refused: %s not as needed\n\nIt asks for a rotation of %s in %s.", count2(bad, "target is", "targets are"), what, report.And(names))
 	}
@@ -128,7 +139,7 @@ func request(r Request, p Preview, o Options) string {
 		return strings.TrimRight(d.String(), "\n")
 	}
 	first := r.Plans[0]
-	d.add(0, join(file(r), name(first.Kind), name(first.Reason), labelled("ticket", ticket(r.Ticket, o)), labelled("owner", people([]string{r.Owner}, false))))
+	d.add(0, join(file(r), name(first.Kind), name(first.Reason), labelled("ticket", ticket(r.Ticket, o)+r.Sight.shown()), labelled("owner", people([]string{r.Owner}, false))))
 	var told []string
 	for i := 0; i < len(r.Plans); {
 		n := i + 1
@@ -144,8 +155,29 @@ func request(r Request, p Preview, o Options) string {
 		}
 	}
 	d.add(0, strings.Join(told, "\n"))
+	d.add(0, r.Sight.told())
 	d.add(1, details("What is done, step by step", walk(r.Plans)))
 	return strings.TrimRight(d.within(Most/2), "\n")
+}
+
+// shown is how the ticket stands, behind its name.
+func (s *Sight) shown() string {
+	if s == nil || s.Status == "" {
+		return ""
+	}
+	return " (" + join(markdown.Cut(s.Status, nameWidth), markdown.Cut(s.Title, nameWidth)) + ")"
+}
+
+// told is what a person must hear of it.
+func (s *Sight) told() string {
+	if s == nil || s.Finding == "" {
+		return ""
+	}
+	mark, more := "⚠️", ""
+	if s.Refused {
+		mark, more = "❌", ". Nobody is asked about this before it is there"
+	}
+	return fmt.Sprintf("- %s %s%s%s", mark, markdown.Cut(s.Finding, textWidth), more, labelled("<br>hint:", markdown.Cut(s.Hint, textWidth)))
 }
 
 func file(r Request) string { return markdown.Code(report.Cut(report.Line(r.Path), lineWidth)) }
