@@ -40,14 +40,13 @@ func (s *survey) project(ctx context.Context) error {
 	s.gha.Group("Comments, incidents, tickets")
 	defer s.gha.EndGroup()
 	c := &comments.Projector{GitHub: s.hub, Bot: bot, Options: s.texts(), Read: s.read}
-	i := &incident.Projector{GitHub: s.hub, Bot: bot}
+	i := &incident.Projector{GitHub: s.hub, Bot: bot, Now: s.Clock.Now}
 	t := &ticket.Projector{In: func(repository string) ticket.GitHub { return s.hub.In(repository) }, Bot: bot}
+	err := add(c.Write(ctx, s.pages(shown)))
 	incidents, successes := s.incidents(shown)
-	err := errors.Join(
-		add(c.Write(ctx, s.pages(shown))),
-		add(i.Write(ctx, incidents, successes)),
-		add(t.Write(ctx, s.tickets(shown))),
-	)
+	cases, tally, failed := i.Write(ctx, incidents, successes)
+	err = errors.Join(err, add(tally, failed), add(t.Write(ctx, s.tickets(shown))))
+	_ = cases
 	for _, f := range all.Findings {
 		s.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
 	}
@@ -152,7 +151,7 @@ func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []
 		for i, e := range v.Environments {
 			wrong, success := incident.Judge(e, v.View.Environments[i])
 			if wrong {
-				if title, body, ok := comment.Incident(v.View, e.Name, url, o); ok {
+				if title, body, ok := comment.Incident(v.View, e.Name, url, comment.Calls{}, o); ok {
 					open = append(open, incident.Incident{Chain: e.Plan.Chain, Title: title, Body: body, Labels: s.severity(e.Name), Assignees: assignees(v.View.Owner)})
 				}
 			}

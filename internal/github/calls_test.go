@@ -113,7 +113,9 @@ var calls = []struct {
 			`{"event":"closed","actor":null}]`},
 		[]string{"GET /issues/12/events?per_page=100"},
 		[]IssueEvent{{"labeled", User{"rekey[bot]", true}, nine}, {"assigned", User{"rekey[bot]", true}, ten}, {Kind: "closed"}}},
-	{"AddAssignees", func(ctx context.Context, c *Client) (any, error) { return c.AddAssignees(ctx, 12, []string{"ana-sec", "li"}) },
+	{"AddAssignees", func(ctx context.Context, c *Client) (any, error) {
+		return c.AddAssignees(ctx, 12, []string{"ana-sec", "li"})
+	},
 		[]string{issue}, []string{`POST /issues/12/assignees {"assignees":["ana-sec","li"]}`}, []string{"ana-sec"}},
 	{"EditIssue", func(ctx context.Context, c *Client) (any, error) {
 		closed, why := "closed", "completed"

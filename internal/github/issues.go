@@ -114,10 +114,10 @@ func (c *Client) AddAssignees(ctx context.Context, issue int, logins []string) (
 }
 
 // eventOf takes who assigned from where that is: the actor of these events is, or was for years, who was assigned
-// (go-github pull request 615; GitHub documentation, issue event types).
+// (go-github pull request 615; GitHub documentation, issue event types). Without an assigner it is nobody.
 func eventOf(e *gh.IssueEvent) IssueEvent {
 	by := e.Actor
-	if e.Assigner != nil {
+	if e.Assignee != nil {
 		by = e.Assigner
 	}
 	return IssueEvent{Kind: e.GetEvent(), By: userOf(by), At: e.GetCreatedAt().Time}

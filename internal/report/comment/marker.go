@@ -16,13 +16,15 @@ import (
 // Every text begins with a marker: an HTML comment that isn't shown, by which the text is found again. A marker
 // proves nothing by itself: whoever may comment can write one, so the author counts, too.
 const (
-	statusMarker   = "status"
-	auditMarker    = "audit"
-	incidentMarker = "incident"
-	closedMarker   = "incident-closed"
-	ticketMarker   = "ticket"
-	planMarker     = "plan"
-	datesMarker    = "dates"
+	statusMarker    = "status"
+	auditMarker     = "audit"
+	incidentMarker  = "incident"
+	closedMarker    = "incident-closed"
+	escalatedMarker = "incident-escalated"
+	notifiedMarker  = "notified"
+	ticketMarker    = "ticket"
+	planMarker      = "plan"
+	datesMarker     = "dates"
 )
 
 // marker holds v as JSON of printable ASCII without the characters that end an HTML comment.
