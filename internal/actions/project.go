@@ -13,6 +13,7 @@ import (
 	comments "github.com/rastup/rekey/internal/notice/comment"
 	"github.com/rastup/rekey/internal/notice/incident"
 	"github.com/rastup/rekey/internal/notice/ticket"
+	"github.com/rastup/rekey/internal/notice/webhook"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/markdown"
@@ -46,9 +47,11 @@ func (s *survey) project(ctx context.Context) error {
 	incidents, successes := s.incidents(shown)
 	cases, tally, failed := i.Write(ctx, incidents, successes)
 	err = errors.Join(err, add(tally, failed), add(t.Write(ctx, s.tickets(shown))))
-	_ = cases
+	// Last: who is told elsewhere may be slow, and what is on GitHub doesn't wait for that.
+	w := &webhook.Projector{GitHub: s.hub, Bot: bot, Repository: s.Getenv("GITHUB_REPOSITORY"), Channels: s.channels(), HTTP: s.Services, Clock: s.Clock}
+	err = errors.Join(err, add(w.Write(ctx, s.subjects(cases))))
 	for _, f := range all.Findings {
-		s.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
+		s.warn(s.app.Scrub(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint)))
 	}
 	if all.Again {
 		s.warn("GitHub didn't answer a changing call: the next run looks whether it happened")
@@ -139,45 +142,6 @@ func (s *survey) page(n int, shown []app.Shown) comments.Page {
 	}
 	p.Status = comment.Status(views, s.texts())
 	return p
-}
-
-func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []incident.Success) {
-	o := s.texts()
-	for _, v := range shown {
-		url := ""
-		if n := s.pull(v); n > 0 {
-			url = fmt.Sprintf("%s/%s/pull/%d", s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), n)
-		}
-		for i, e := range v.Environments {
-			wrong, success := incident.Judge(e, v.View.Environments[i])
-			if wrong {
-				if title, body, ok := comment.Incident(v.View, e.Name, url, comment.Calls{}, o); ok {
-					open = append(open, incident.Incident{Chain: e.Plan.Chain, Title: title, Body: body, Labels: s.severity(e.Name), Assignees: assignees(v.View.Owner)})
-				}
-			}
-			if success {
-				if text, ok := comment.IncidentClosed(v.View, e.Name, o); ok {
-					done = append(done, incident.Success{Chain: e.Plan.Chain, Before: incident.Ends(e), Closed: text})
-				}
-			}
-		}
-	}
-	return open, done
-}
-
-func (s *survey) severity(environment string) []string {
-	if e, ok := s.app.Inputs.Config.Environment(environment); ok {
-		return []string{e.Severity}
-	}
-	return nil
-}
-
-// assignees is an owner who is one person: teams can't be assigned.
-func assignees(owner string) []string {
-	if login, ok := strings.CutPrefix(owner, "@"); ok && !strings.Contains(login, "/") {
-		return []string{login}
-	}
-	return nil
 }
 
 func (s *survey) tickets(shown []app.Shown) (all []ticket.Ticket) {

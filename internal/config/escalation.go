@@ -117,6 +117,9 @@ var (
 
 var severities = []string{"SEV1", "SEV2", "SEV3", "SEV4"}
 
+// IsSeverity says whether s is one of SEV1 to SEV4.
+func IsSeverity(s string) bool { return slices.Contains(severities, s) }
+
 func (c *Config) nameNotifications() {
 	for i := range c.Notifications {
 		n := &c.Notifications[i]
@@ -159,7 +162,7 @@ func (e *Escalation) Check(r *problem.Report) {
 		r.Add("secondary", "value", "name somebody, or remove it", "secondary names nobody")
 	}
 	for _, s := range sorted(e.Severities) {
-		if !slices.Contains(severities, s) {
+		if !IsSeverity(s) {
 			r.Add("severities."+s, "value", "it can be: "+strings.Join(severities, ", "), "no severity %s", problem.Quote(s))
 		}
 	}
@@ -193,7 +196,7 @@ func (n *Notification) Check(r *problem.Report) {
 	}
 	for i, s := range n.Severities {
 		at := fmt.Sprintf("severities[%d]", i)
-		if !slices.Contains(severities, s) {
+		if !IsSeverity(s) {
 			r.Add(at, "value", "it can be: "+strings.Join(severities, ", "), "no severity %s", problem.Quote(s))
 		} else if slices.Index(n.Severities, s) < i {
 			r.Add(at, "duplicate-item", "remove one of the two", "%s is listed twice", s)
@@ -253,7 +256,7 @@ func (c *Config) checkTold(r *problem.Report) {
 		used[cmp.Or(e.Severity, DefaultSeverity)] = true
 	}
 	unused := func(at, s string) {
-		if slices.Contains(severities, s) && !used[s] && len(c.Environments) > 0 {
+		if IsSeverity(s) && !used[s] && len(c.Environments) > 0 {
 			r.Add(at, "value", "there are: "+strings.Join(sorted(used), ", "), "no environment has severity %s", s)
 		}
 	}
