@@ -109,7 +109,7 @@ func (s *survey) subjects(cases []incident.Case) (all []webhook.Subject) {
 		case c.Issue.State == "open": // of which the journal shows nothing now
 			continue
 		default:
-			x.Brief = comment.Brief{Key: c.Key, Summary: c.Issue.Title}
+			x.Brief = comment.Brief{Key: c.About.Key, Chain: c.About.Secret + " in " + c.About.Environment}
 		}
 		if i := slices.IndexFunc(c.Issue.Labels, config.IsSeverity); i >= 0 {
 			x.Severity = c.Issue.Labels[i]

@@ -71,9 +71,9 @@ type Escalation struct {
 
 // A Case is an incident's issue as Write left it.
 type Case struct {
-	Key      string       // text.IncidentKey
-	Issue    github.Issue //
-	Incident *Incident    // nil: the journal shows none of that key now
+	About    text.About
+	Issue    github.Issue
+	Incident *Incident // nil: the journal shows none with that key now
 }
 
 // A Success is an attempt whose new credential is live and proven, with nothing failing.

@@ -63,7 +63,7 @@ func (p *Projector) cases(all []github.Issue, incidents []Incident) (cases []Cas
 		if one, _ := first(all, about.Key); one.Number != x.Number {
 			continue
 		}
-		c := Case{Key: about.Key, Issue: x}
+		c := Case{About: about, Issue: x}
 		for i := range incidents {
 			if its, _ := text.ParseIncident(incidents[i].Body); its.Key == about.Key {
 				c.Incident = &incidents[i]

@@ -70,14 +70,10 @@ func (s slack) message(e event) (string, []byte, bool) {
 	if s.problem != "" {
 		return "", nil, true
 	}
-	over := "the incident of " + e.Chain
-	if e.Chain == "" { // of which the journal shows nothing now
-		over = e.Summary
-	}
 	head := map[string]string{
 		Opened:    ":rotating_light: *" + e.Severity + " · " + slackEscape(e.Summary, 200) + "*",
 		Escalated: strings.TrimSpace(s.mentions + " :rotating_light: *" + e.Severity + " · nobody has reacted yet: " + slackEscape(e.Summary, 200) + "*"),
-		Resolved:  ":white_check_mark: *Over: " + slackEscape(over, 200) + "*",
+		Resolved:  ":white_check_mark: *Over: the incident of " + slackEscape(e.Chain, 200) + "*",
 	}[e.what]
 	lines := []string{head}
 	if e.Old != "" && e.what != Resolved {
