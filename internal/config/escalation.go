@@ -92,7 +92,7 @@ type PagerDuty struct {
 	APIBase string `json:"api_base,omitempty" yaml:"api_base"`
 }
 
-// Address is where events are sent: PagerDuty's own for the region ("Service regions" in its developer documentation),
+// Address is where events are sent: PagerDuty's own for the region (support.pagerduty.com, "Service Regions" and "Safelist IPs"),
 // unless APIBase says otherwise.
 func (p PagerDuty) Address() string {
 	switch {

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,5 +60,23 @@ notifications:
 	}
 	if a := (config.PagerDuty{}).Address(); a != "https://events.pagerduty.com" {
 		t.Error(a)
+	}
+}
+
+// What people copy from docs/github.md is right, and shows every key.
+func TestThePageOfGitHubSaysWhoIsTold(t *testing.T) {
+	page, err := os.ReadFile("../../docs/github.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\nescalation:")
+	block, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("no escalation")
+	}
+	c := parse(t, "environments: [{name: stage}, {name: prod, severity: SEV1}]\nevidence: {store: 'file://e'}\nescalation:"+block)
+	o := c.OnCall("SEV1", []string{"dsar"})
+	if len(o.Primary) == 0 || len(o.Secondary) == 0 || len(o.Liaison) == 0 || o.After != 10*time.Minute || len(c.Notifications) != 2 {
+		t.Errorf("%+v %+v", o, c.Notifications)
 	}
 }
