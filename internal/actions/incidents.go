@@ -80,8 +80,8 @@ func individuals(all []string) (logins []string) {
 func (s *survey) channels() (all []webhook.Channel) {
 	hidden := func(name string) string {
 		value := strings.TrimSpace(s.Getenv(name))
-		for _, part := range []string{value, path.Base(value)} {
-			if len(part) >= 8 { // a shorter one would hide words that aren't secret
+		for _, part := range []string{value, path.Base(value)} { // a webhook's address ends in its token
+			if len(part) >= 16 { // what is shorter may be any word
 				s.app.Hide(part)
 			}
 		}

@@ -104,6 +104,23 @@ func (p PagerDuty) Address() string {
 	return "https://events.pagerduty.com"
 }
 
+// Variables are the environment variables that hold what notifications need.
+func (c *Config) Variables() (names []string) {
+	for _, n := range c.Notifications {
+		name := ""
+		switch {
+		case n.Slack != nil:
+			name = n.Slack.URLFrom
+		case n.PagerDuty != nil:
+			name = n.PagerDuty.RoutingKeyFrom
+		}
+		if variable().MatchString(name) && !slices.Contains(names, name) { // what isn't one may be the secret itself
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Tells says whether it is told of a severity.
 func (n Notification) Tells(severity string) bool {
 	return len(n.Severities) == 0 || slices.Contains(n.Severities, severity)
