@@ -12,6 +12,7 @@ import (
 	"github.com/rastup/rekey/internal/notice"
 	comments "github.com/rastup/rekey/internal/notice/comment"
 	"github.com/rastup/rekey/internal/notice/incident"
+	"github.com/rastup/rekey/internal/notice/webhook"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/markdown"
@@ -49,15 +50,16 @@ func (s *survey) project(ctx context.Context) error {
 	o.Untold = untold
 	s.overview(shown, o)
 	c := &comments.Projector{GitHub: s.hub, Bot: s.bot(), Options: o, Read: s.read}
-	i := &incident.Projector{GitHub: s.hub, Bot: s.bot()}
+	i := &incident.Projector{GitHub: s.hub, Bot: s.bot(), Now: s.Clock.Now}
+	err = errors.Join(add(c.Write(ctx, s.pages(shown, o))), err)
 	incidents, successes := s.incidents(shown)
-	err = errors.Join(
-		add(c.Write(ctx, s.pages(shown, o))),
-		add(i.Write(ctx, incidents, successes)),
-		err,
-	)
+	cases, tally, failed := i.Write(ctx, incidents, successes)
+	err = errors.Join(err, add(tally, failed))
+	// Last: who is told elsewhere may be slow, and what is on GitHub doesn't wait for that.
+	w := &webhook.Projector{GitHub: s.hub, Bot: s.bot(), Repository: s.Getenv("GITHUB_REPOSITORY"), Channels: s.channels(), HTTP: s.Services, Clock: s.Clock}
+	err = errors.Join(err, add(w.Write(ctx, s.subjects(cases))))
 	for _, f := range all.Findings {
-		s.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
+		s.warn(s.app.Scrub(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint)))
 	}
 	if all.Again {
 		s.warn("a changing call got no answer: the next run looks whether it happened")
@@ -149,43 +151,4 @@ func (s *survey) page(n int, shown []app.Shown, o comment.Options) comments.Page
 	}
 	p.Status = comment.Status(views, o)
 	return p
-}
-
-func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []incident.Success) {
-	o := s.texts()
-	for _, v := range shown {
-		url := ""
-		if n := s.pull(v); n > 0 {
-			url = fmt.Sprintf("%s/%s/pull/%d", s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), n)
-		}
-		for i, e := range v.Environments {
-			wrong, success := incident.Judge(e, v.View.Environments[i])
-			if wrong {
-				if title, body, ok := comment.Incident(v.View, e.Name, url, o); ok {
-					open = append(open, incident.Incident{Chain: e.Plan.Chain, Title: title, Body: body, Labels: s.severity(e.Name), Assignees: assignees(v.View.Owner)})
-				}
-			}
-			if success {
-				if text, ok := comment.IncidentClosed(v.View, e.Name, o); ok {
-					done = append(done, incident.Success{Chain: e.Plan.Chain, Before: incident.Ends(e), Closed: text})
-				}
-			}
-		}
-	}
-	return open, done
-}
-
-func (s *survey) severity(environment string) []string {
-	if e, ok := s.app.Inputs.Config.Environment(environment); ok {
-		return []string{e.Severity}
-	}
-	return nil
-}
-
-// assignees is an owner who is one person: teams can't be assigned.
-func assignees(owner string) []string {
-	if login, ok := strings.CutPrefix(owner, "@"); ok && !strings.Contains(login, "/") {
-		return []string{login}
-	}
-	return nil
 }

@@ -128,7 +128,7 @@ func (a *App) Load(paths ...string) *problem.List {
 func (a *App) Check(paths ...string) *problem.List {
 	found := a.Load(paths...)
 	c := a.Inputs.Config
-	rules := workflows.Environments{File: c.File}
+	rules := workflows.Environments{File: c.File, Variables: c.Variables()}
 	for _, e := range c.Environments {
 		rules.All = append(rules.All, workflows.Environment{Name: e.Name, GitHub: e.GitHubEnvironment, Continue: e.ContinueEnvironment})
 	}

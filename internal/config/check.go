@@ -19,6 +19,7 @@ const (
 	DefaultPath     = ".github/rekey.yml"
 	DefaultRegistry = "ops/config/registry.md"
 	DefaultRequests = "rotations"
+	DefaultSeverity = "SEV2"
 
 	DefaultRetain      = rotation.Duration(48 * time.Hour)
 	DefaultStartWithin = rotation.Duration(30 * 24 * time.Hour)
@@ -38,8 +39,9 @@ func Parse(file string, b []byte, checks map[string]func() any, l *problem.List)
 	for i := range c.Environments {
 		e := &c.Environments[i]
 		e.GitHubEnvironment = cmp.Or(e.GitHubEnvironment, "rekey-"+e.Name)
-		e.Approval, e.Severity = cmp.Or(e.Approval, ApprovalRequired), cmp.Or(e.Severity, "SEV2")
+		e.Approval, e.Severity = cmp.Or(e.Approval, ApprovalRequired), cmp.Or(e.Severity, DefaultSeverity)
 	}
+	c.nameNotifications()
 	c.Policy.defaults()
 	c.readChecks(checks, l)
 	return c
@@ -124,6 +126,7 @@ func (c *Config) Check(r *problem.Report) {
 		}
 		c.checkGitHub(r, i)
 	}
+	c.checkTold(r)
 }
 
 // checkGitHub keeps an approval for one environment from opening another.

@@ -30,6 +30,10 @@ type Config struct {
 
 	// Tickets says where approval tickets are kept.
 	Tickets *Tickets `json:"tickets,omitempty" yaml:"tickets"`
+	// Escalation says who is called when a rotation needs a person. Default: the secret's owner alone.
+	Escalation *Escalation `json:"escalation,omitempty" yaml:"escalation"`
+	// Notifications are places outside GitHub that are told of incidents.
+	Notifications []Notification `json:"notifications,omitempty" yaml:"notifications"`
 
 	// Checks is ChecksAsWritten, read.
 	Checks []Check `json:"-" yaml:"-"`

@@ -78,8 +78,8 @@ func ran(r github.Run) page.Event {
 // issue is an issue and what was said on it.
 func (t *teller) issue(i github.Issue) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s #%d\n\n%s · %s · opened by %s · %s\n\n%s\n", i.Title, i.Number, i.State, strings.Join(i.Labels, ", "), i.Author,
-		stamp(i.CreatedAt), strings.TrimSpace(i.Body))
+	fmt.Fprintf(&b, "# %s #%d\n\n%s · %s · assigned to %s · opened by %s · %s\n\n%s\n", i.Title, i.Number, i.State, strings.Join(i.Labels, ", "),
+		or(strings.Join(i.Assignees, ", "), "nobody"), i.Author, stamp(i.CreatedAt), strings.TrimSpace(i.Body))
 	for _, c := range t.GitHub.Comments(i.Number) {
 		fmt.Fprintf(&b, "\n---\n\n**%s** commented · %s\n\n%s\n", c.Author, stamp(c.CreatedAt), strings.TrimSpace(c.Body))
 	}

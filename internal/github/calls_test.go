@@ -108,6 +108,15 @@ var calls = []struct {
 		return c.CreateIssue(ctx, "T", "B", []string{"SEV2"}, []string{"ana-sec"})
 	},
 		[]string{issue}, []string{`POST /issues {"title":"T","body":"B","labels":["SEV2"],"assignees":["ana-sec"]}`}, anIssue},
+	{"IssueEvents", func(ctx context.Context, c *Client) (any, error) { return c.IssueEvents(ctx, 12) },
+		[]string{`[{"event":"labeled","actor":` + bot + `,"created_at":"2026-11-23T09:00:00Z"},{"event":"assigned","actor":` + ana + `,"assignee":` + ana + `,"assigner":` + bot + `,"created_at":"2026-11-23T10:00:00Z"},` +
+			`{"event":"closed","actor":null}]`},
+		[]string{"GET /issues/12/events?per_page=100"},
+		[]IssueEvent{{"labeled", User{"rekey[bot]", true}, nine}, {"assigned", User{"rekey[bot]", true}, ten}, {Kind: "closed"}}},
+	{"AddAssignees", func(ctx context.Context, c *Client) (any, error) {
+		return c.AddAssignees(ctx, 12, []string{"ana-sec", "li"})
+	},
+		[]string{issue}, []string{`POST /issues/12/assignees {"assignees":["ana-sec","li"]}`}, []string{"ana-sec"}},
 	{"EditIssue", func(ctx context.Context, c *Client) (any, error) {
 		closed, why := "closed", "completed"
 		return nil, c.EditIssue(ctx, 12, IssueChange{Body: &someText, State: &closed, Reason: &why, Labels: &[]string{}})

@@ -96,13 +96,40 @@ func (c *Client) EditIssue(ctx context.Context, number int, change IssueChange) 
 	return c.change(ctx, op{fmt.Sprintf("edit issue #%d", number), "issues: write"}, http.MethodPatch, fmt.Sprintf("/issues/%d", number), change, nil)
 }
 
+// IssueEvents of an issue, oldest first.
+func (c *Client) IssueEvents(ctx context.Context, issue int) ([]IssueEvent, error) {
+	list, err := pages(ctx, c, op{fmt.Sprintf("list the events of #%d", issue), "issues: read"}, fmt.Sprintf("/issues/%d/events", issue), nil, itself[*gh.IssueEvent])
+	return all(list, err, eventOf)
+}
+
+// AddAssignees assigns more people, ten at most, and says who is assigned then: GitHub leaves out without a word who
+// can't be (REST API documentation, add assignees to an issue). To repeat it changes nothing.
+func (c *Client) AddAssignees(ctx context.Context, issue int, logins []string) ([]string, error) {
+	var now gh.Issue
+	in := struct {
+		Assignees []string `json:"assignees"`
+	}{logins}
+	err := c.change(ctx, op{fmt.Sprintf("assign #%d", issue), "issues: write"}, http.MethodPost, fmt.Sprintf("/issues/%d/assignees", issue), in, &now)
+	return issueOf(&now).Assignees, err
+}
+
+// eventOf takes who assigned from where that is: the actor of these events is, or was for years, who was assigned
+// (go-github pull request 615; GitHub documentation, issue event types). Without an assigner it is nobody.
+func eventOf(e *gh.IssueEvent) IssueEvent {
+	by := e.Actor
+	if e.Assignee != nil {
+		by = e.Assigner
+	}
+	return IssueEvent{Kind: e.GetEvent(), By: userOf(by), At: e.GetCreatedAt().Time}
+}
+
 func commentOf(c *gh.IssueComment) Comment {
 	return Comment{c.GetID(), c.GetHTMLURL(), userOf(c.User), c.GetBody(), c.GetCreatedAt().Time, c.GetUpdatedAt().Time}
 }
 
 func issueOf(i *gh.Issue) Issue {
 	ours := Issue{Number: i.GetNumber(), URL: i.GetHTMLURL(), Title: i.GetTitle(), Body: i.GetBody(), State: i.GetState(),
-		Author: userOf(i.User), CreatedAt: i.GetCreatedAt().Time}
+		Author: userOf(i.User), CreatedAt: i.GetCreatedAt().Time, ClosedAt: i.GetClosedAt().Time}
 	for _, l := range i.Labels {
 		ours.Labels = append(ours.Labels, l.GetName())
 	}

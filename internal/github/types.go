@@ -119,6 +119,14 @@ type Issue struct {
 	Labels    []string
 	Assignees []string
 	CreatedAt time.Time
+	ClosedAt  time.Time // zero: open
+}
+
+// An IssueEvent is something that happened to an issue besides comments: labeled, assigned, closed, mentioned, ...
+type IssueEvent struct {
+	Kind string
+	By   User // who did it; of mentioned and subscribed: whom it happened to
+	At   time.Time
 }
 
 // A Content is a file at a branch or commit.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/rastup/rekey/internal/notice"
 	"github.com/rastup/rekey/internal/notice/incident"
 	"github.com/rastup/rekey/internal/plan"
@@ -19,8 +20,11 @@ import (
 )
 
 func (r *rig) incidents(gate func(), now []incident.Incident, ended ...incident.Success) pass {
-	p := &incident.Projector{GitHub: r.program(gate), Bot: bot}
-	return func(ctx context.Context) (notice.Tally, error) { return p.Write(ctx, now, ended) }
+	p := &incident.Projector{GitHub: r.program(gate), Bot: bot, Now: r.clock.Now}
+	return func(ctx context.Context) (notice.Tally, error) {
+		_, t, err := p.Write(ctx, now, ended)
+		return t, err
+	}
 }
 
 // failed is stage of a rotation that was taken back, in its nth attempt.
@@ -30,9 +34,13 @@ func failed(secret string, attempt int) (incident.Incident, report.Environment) 
 	one := reporttest.NewPlayer(p, reporttest.Monday)
 	one.Answers["validate/smoke"] = reporttest.Answer{Fail: "2 of 2 failed"}
 	e := one.Play(reporttest.Monday.Add(time.Hour)).Environment(reporttest.Monday.Add(time.Hour), "")
-	v := report.New(secret, reporttest.Rotation, []report.Environment{e}, reporttest.Monday.Add(time.Hour))
-	title, body, _ := text.Incident(v, "stage", "", options)
+	v := view(secret, e)
+	title, body, _ := text.Incident(v, "stage", "", text.Calls{}, options)
 	return incident.Incident{Chain: p.Chain, Title: title, Body: body, Labels: []string{"SEV2"}, Assignees: []string{"@ana-sec", "@rastup/security"}}, e
+}
+
+func view(secret string, e report.Environment) report.View {
+	return report.New(secret, reporttest.Rotation, []report.Environment{e}, reporttest.Monday.Add(time.Hour))
 }
 
 // succeeded is another attempt, whose claim is record 100.
@@ -151,6 +159,12 @@ func TestAnUnknownAssigneeIsAFindingAndTheIncidentIsOpened(t *testing.T) {
 	}
 	if len(r.Issues()[0].Assignees) != 0 || len(tally.Findings) != 1 {
 		t.Errorf("findings: %+v", tally.Findings)
+	}
+	r = newRig(t, 1)
+	now.Assignees = []string{"nobody-here", "@ana-sec"}
+	tally, err = r.incidents(nil, []incident.Incident{now})(context.Background())
+	if all := r.Issues(); err != nil || len(all) != 1 || !slices.Equal(all[0].Assignees, []string{"ana-sec"}) || len(tally.Findings) != 1 || !strings.Contains(tally.Findings[0].Text, "nobody-here") {
+		t.Errorf("one who can't be assigned keeps the others from it: %v, %+v, %+v", err, all, tally.Findings)
 	}
 }
 

@@ -21,6 +21,8 @@ const Folder = ".github/workflows"
 type Environments struct {
 	File string // where the rules stand, for messages
 	All  []Environment
+	// Variables hold addresses and keys of places outside GitHub.
+	Variables []string
 }
 
 // An Environment is one environment of the house rules.
@@ -91,7 +93,7 @@ func (c *checker) file(name string) {
 		return
 	}
 	for _, job := range fields(jobs) {
-		for _, use := range c.uses(job) {
+		for _, use := range c.uses(fields(root), job) {
 			if use.command != "due" && use.command != "apply" {
 				continue
 			}
@@ -101,6 +103,7 @@ func (c *checker) file(name string) {
 			if use.command == "apply" {
 				c.apply(use)
 			}
+			c.variables(use)
 		}
 	}
 }
@@ -113,6 +116,8 @@ type use struct {
 	command     string
 	environment string
 	question    bool
+	env         map[string]problem.Pos // variables it is handed
+	known       bool                   // these are all
 }
 
 var (
@@ -121,7 +126,7 @@ var (
 )
 
 // uses are the steps of a job that use the action.
-func (c *checker) uses(job problem.Field) (all []use) {
+func (c *checker) uses(workflow problem.Fields, job problem.Field) (all []use) {
 	in := fields(job.Value)
 	steps, ok := get(in, "steps")
 	if !ok {
@@ -139,7 +144,10 @@ func (c *checker) uses(job problem.Field) (all []use) {
 		if !c.ours(text(action).Value) {
 			continue
 		}
-		u := use{job: job.Name, at: job.Name.Pos, gate: gate}
+		u := use{job: job.Name, at: job.Name.Pos, gate: gate, env: map[string]problem.Pos{}, known: true}
+		for _, level := range []problem.Fields{workflow, in, step} {
+			u.known = handed(u.env, level) && u.known
+		}
 		for _, f := range fields(with) {
 			switch value := text(f.Value); f.Name.Value {
 			case "command":

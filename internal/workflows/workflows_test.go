@@ -34,11 +34,14 @@ func TestProblemsAsPeopleSeeThem(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fsys, want := fstest.MapFS{}, -1
+			fsys, rules, want := fstest.MapFS{}, house, -1
 			for i, f := range a.Files {
-				if f.Name == "want" {
+				switch f.Name {
+				case "want":
 					want = i
-				} else {
+				case "variables":
+					rules.Variables = strings.Fields(string(f.Data))
+				default:
 					fsys[f.Name] = &fstest.MapFile{Data: f.Data}
 				}
 			}
@@ -46,7 +49,7 @@ func TestProblemsAsPeopleSeeThem(t *testing.T) {
 				t.Fatal("no want")
 			}
 			l := &problem.List{}
-			workflows.Check(fsys, house, l)
+			workflows.Check(fsys, rules, l)
 			if *update {
 				a.Files[want].Data = []byte(l.String())
 				if err := os.WriteFile(name, txtar.Format(a), 0o644); err != nil {

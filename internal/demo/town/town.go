@@ -49,8 +49,9 @@ type Options struct {
 	Transport func(s workflow.Step, to http.RoundTripper) (aws, hub http.RoundTripper)
 	Within    bool           // services answer within this process, without a port: what a bubble of time needs
 	GitHub    github.Options // Repository is set
-	// KeepApprovals: see workflow.Options.
+	// KeepApprovals and Secrets: see workflow.Options.
 	KeepApprovals bool
+	Secrets       map[string]map[string]string
 }
 
 // A Clock is the town's time. It moves, whether or not it goes on by itself.
@@ -111,7 +112,7 @@ func New(ctx context.Context, o Options) (*Town, error) {
 		do = o.Wrap(t.do)
 	}
 	t.Engine = workflow.New(workflow.On(t.GitHub, t.hubURL), do, workflow.Options{Clock: t.Clock, Repository: Repository,
-		Server: "https://github.com", API: t.hubURL, Pick: o.Pick, KeepApprovals: o.KeepApprovals, DefaultPermissions: map[string]string{}})
+		Server: "https://github.com", API: t.hubURL, Pick: o.Pick, KeepApprovals: o.KeepApprovals, Secrets: o.Secrets, DefaultPermissions: map[string]string{}})
 	return t, t.workflows()
 }
 

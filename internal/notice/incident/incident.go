@@ -7,10 +7,12 @@ package incident
 
 import (
 	"context"
+	"time"
 
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report"
+	text "github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -34,11 +36,18 @@ type Speaker interface {
 	CreateComment(ctx context.Context, issue int, body string) (github.Comment, error)
 }
 
+// A Watcher sees what happened to an issue, and assigns more people.
+type Watcher interface {
+	IssueEvents(ctx context.Context, issue int) ([]github.IssueEvent, error)
+	AddAssignees(ctx context.Context, issue int, logins []string) ([]string, error)
+}
+
 // GitHub is what the projection needs of it; *github.Client is one.
 type GitHub interface {
 	Lister
 	Writer
 	Speaker
+	Watcher
 }
 
 // An Incident is a rotation that needs a person in one environment.
@@ -48,6 +57,23 @@ type Incident struct {
 	Body      string   // text.Incident: its marker tells which incident it is
 	Labels    []string // severity; Label comes by itself
 	Assignees []string // logins, "@" or not; teams can't be assigned and are left out
+
+	Escalation Escalation // who is called next; the zero one is nobody
+	Brief      text.Brief // for places outside GitHub
+}
+
+// An Escalation calls somebody else where nobody has reacted to an incident; see reacted.
+type Escalation struct {
+	Body      string        // text.IncidentEscalated: its marker tells that it was said; "" nobody is called
+	Assignees []string      // like an Incident's
+	After     time.Duration // since the issue was opened
+}
+
+// A Case is an incident's issue as Write left it.
+type Case struct {
+	About    text.About
+	Issue    github.Issue
+	Incident *Incident // nil: the journal shows none with that key now
 }
 
 // A Success is an attempt whose new credential is live and proven, with nothing failing.

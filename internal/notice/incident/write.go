@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
@@ -17,19 +18,22 @@ import (
 // a process, and not from two goroutines.
 type Projector struct {
 	GitHub GitHub
-	Bot    string // login that writes the issues
+	Bot    string           // login that writes the issues
+	Now    func() time.Time // required
 
-	made []github.Issue
+	made   []github.Issue
+	called map[int]bool // issues whose escalation was said
 }
 
 var errNoMark = errors.New("the text has no marker by which it would be found again")
 
 // Write opens, updates and closes issues. incidents and successes are all that the journal shows now; of chains in
-// neither nothing is changed. Where one issue can't be brought right, the others still are; the errors come joined.
-func (p *Projector) Write(ctx context.Context, incidents []Incident, successes []Success) (t notice.Tally, err error) {
+// neither nothing is changed. Where one issue can't be brought right, the others still are; the errors come joined. The
+// cases are all incidents there are issues of, the oldest issue of each.
+func (p *Projector) Write(ctx context.Context, incidents []Incident, successes []Success) (cases []Case, t notice.Tally, err error) {
 	all, err := p.list(ctx, Label, "all")
 	if err != nil {
-		return t, err
+		return nil, t, err
 	}
 	current := slices.DeleteFunc(slices.Clone(incidents), func(i Incident) bool {
 		_, over := ended(i.Body, successes)
@@ -41,16 +45,33 @@ func (p *Projector) Write(ctx context.Context, incidents []Incident, successes [
 	for _, i := range current {
 		about, _ := text.ParseIncident(i.Body)
 		if x, ok := first(all, about.Key); ok && x.State == "open" && !strings.HasSuffix(notice.Plain(x.Body), over) {
-			failed = append(failed, p.update(ctx, i, x, &t))
+			failed = append(failed, p.update(ctx, i, x, &t), p.escalate(ctx, i, x, &t))
 		}
 	}
-	for _, x := range all {
-		failed = append(failed, p.end(ctx, all, x, successes, &t))
+	for i := range all {
+		failed = append(failed, p.end(ctx, all, &all[i], successes, &t))
 		if err := ctx.Err(); err != nil {
-			return t, errors.Join(append(failed, err)...)
+			return nil, t, errors.Join(append(failed, err)...)
 		}
 	}
-	return t, errors.Join(failed...)
+	return p.cases(all, incidents), t, errors.Join(failed...)
+}
+
+func (p *Projector) cases(all []github.Issue, incidents []Incident) (cases []Case) {
+	for _, x := range all {
+		about, _ := text.ParseIncident(x.Body)
+		if one, _ := first(all, about.Key); one.Number != x.Number {
+			continue
+		}
+		c := Case{About: about, Issue: x}
+		for i := range incidents {
+			if its, _ := text.ParseIncident(incidents[i].Body); its.Key == about.Key {
+				c.Incident = &incidents[i]
+			}
+		}
+		cases = append(cases, c)
+	}
+	return cases
 }
 
 // ended is the success that ends the incident with a body.
@@ -142,9 +163,8 @@ func (p *Projector) open(ctx context.Context, i Incident, t *notice.Tally) error
 	x, err := p.GitHub.CreateIssue(ctx, i.Title, i.Body, labels(i), people)
 	if err != nil && len(people) > 0 && !errors.Is(err, github.ErrUnknown) && ctx.Err() == nil {
 		// GitHub refuses the whole issue for one assignee it doesn't know.
-		refused := err
 		if x, err = p.GitHub.CreateIssue(ctx, i.Title, i.Body, labels(i), nil); err == nil {
-			t.Find(x.URL, "see who is named under escalation in rekey.yml", "the incident of %s is assigned to nobody: %v", i.Chain, refused)
+			p.assign(ctx, x, people, t)
 		}
 	}
 	if errors.Is(err, github.ErrUnknown) {
@@ -189,7 +209,7 @@ func (p *Projector) update(ctx context.Context, i Incident, x github.Issue, t *n
 }
 
 // end closes an issue whose incident is over, or that another pass opened as well.
-func (p *Projector) end(ctx context.Context, all []github.Issue, x github.Issue, successes []Success, t *notice.Tally) error {
+func (p *Projector) end(ctx context.Context, all []github.Issue, x *github.Issue, successes []Success, t *notice.Tally) error {
 	about, _ := text.ParseIncident(x.Body)
 	if x.State != "open" || strings.HasSuffix(notice.Plain(x.Body), over) {
 		return nil // over, whoever opened it again
@@ -201,24 +221,28 @@ func (p *Projector) end(ctx context.Context, all []github.Issue, x github.Issue,
 	if !over {
 		return nil
 	}
-	if ok, err := p.say(ctx, x.Number, s.Closed, t); err != nil || !ok {
+	if ok, err := p.say(ctx, x.Number, s.Closed, text.ParseIncidentClosed, t); err != nil || !ok {
 		return err
 	}
 	return p.close(ctx, x, "completed", t)
 }
 
-// say comments on an incident that is over, once; false: whether that is there isn't certain.
-func (p *Projector) say(ctx context.Context, issue int, body string, t *notice.Tally) (bool, error) {
-	if _, ok := text.ParseIncidentClosed(body); !ok {
+// say comments on an incident, once: marked tells such a comment from others. false: whether it is there isn't certain.
+func (p *Projector) say(ctx context.Context, issue int, body string, marked func(string) (string, bool), t *notice.Tally) (bool, error) {
+	if _, ok := marked(body); !ok {
 		return false, errNoMark
 	}
-	said, err := p.said(ctx, issue)
-	if err != nil || said {
-		return said, err
+	said := func() (bool, error) {
+		all, err := p.GitHub.Comments(ctx, issue)
+		return p.saidIn(all, marked), err
+	}
+	is, err := said()
+	if err != nil || is {
+		return is, err
 	}
 	_, err = p.GitHub.CreateComment(ctx, issue, body)
 	if errors.Is(err, github.ErrUnknown) {
-		if said, err = p.said(ctx, issue); err != nil || !said {
+		if is, err = said(); err != nil || !is {
 			t.Again = true
 			return false, err
 		}
@@ -230,24 +254,25 @@ func (p *Projector) say(ctx context.Context, issue int, body string, t *notice.T
 	return true, nil
 }
 
-func (p *Projector) said(ctx context.Context, issue int) (bool, error) {
-	all, err := p.GitHub.Comments(ctx, issue)
+func (p *Projector) saidIn(all []github.Comment, marked func(string) (string, bool)) bool {
 	return slices.ContainsFunc(all, func(c github.Comment) bool {
-		_, ok := text.ParseIncidentClosed(c.Body)
+		_, ok := marked(c.Body)
 		return ok && notice.Ours(c.Author, p.Bot)
-	}), err
+	})
 }
 
 // over ends the text of an issue that was closed here: what a person opens again after that stays open.
 const over = "<!-- rekey:incident-over -->"
 
-func (p *Projector) close(ctx context.Context, x github.Issue, reason string, t *notice.Tally) error {
+func (p *Projector) close(ctx context.Context, x *github.Issue, reason string, t *notice.Tally) error {
 	closed, body := "closed", strings.TrimRight(notice.Plain(x.Body), "\n")+"\n\n"+over+"\n"
 	change := github.IssueChange{State: &closed, Reason: &reason, Body: &body}
 	if err := t.Settle(&t.Closed, p.GitHub.EditIssue(ctx, x.Number, change)); err != nil {
 		return fmt.Errorf("close incident #%d: %w", x.Number, err)
 	}
-	p.changed(x.Number, func(made *github.Issue) { made.State, made.Body = closed, body })
+	over := func(x *github.Issue) { x.State, x.Body, x.ClosedAt = closed, body, p.Now() }
+	over(x)
+	p.changed(x.Number, over)
 	return nil
 }
 

@@ -283,7 +283,7 @@ func TestIncidents(t *testing.T) {
 		if name != "rolled-back" && name != "rollback-stuck" {
 			env = "dev"
 		}
-		title, body, ok := comment.Incident(c.View(), env, "https://github.example/rastup/shop/pull/7", options)
+		title, body, ok := comment.Incident(c.View(), env, "https://github.example/rastup/shop/pull/7", comment.Calls{}, options)
 		if !ok {
 			t.Fatalf("%s has no %s", name, env)
 		}
@@ -304,7 +304,7 @@ func TestIncidents(t *testing.T) {
 		}
 		golden(t, "incident-"+name+".md", title+"\n=====\n\n"+body+"\n=====\n\n"+closed)
 	}
-	if _, _, ok := comment.Incident(find(t, "held").View(), "nowhere", "", options); ok {
+	if _, _, ok := comment.Incident(find(t, "held").View(), "nowhere", "", comment.Calls{}, options); ok {
 		t.Error("an incident in an environment that isn't there")
 	}
 }

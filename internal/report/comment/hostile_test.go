@@ -141,10 +141,19 @@ func FuzzNoTextBecomesMarkup(f *testing.F) {
 				}
 			}
 		}
-		_, body, _ := comment.Incident(v, s, "https://github.example/"+s, o)
+		all := comment.Calls{Primary: []string{s + " !"}, Liaison: []string{s + " !"}, Secondary: []string{s + " !"}, After: time.Hour}
+		_, body, _ := comment.Incident(v, s, "https://github.example/"+s, all, o)
 		calls(t, "incident", whole(t, "incident", body))
 		if closed, ok := comment.IncidentClosed(v, s, o); ok {
 			calls(t, "closed", whole(t, "closed", closed))
+		}
+		if escalated, ok := comment.IncidentEscalated(v, s, all); ok {
+			calls(t, "escalated", whole(t, "escalated", escalated))
+		}
+		notified := comment.Notified(keyOf(t, body), []comment.Telling{{Channel: s, Event: s}, {Channel: s, Event: s, Problem: s + "!"}})
+		calls(t, "notified", whole(t, "notified", notified))
+		if _, done, ok := comment.ParseNotified(notified); !ok || len(done) != 1 {
+			t.Errorf("%q: told %v, %t", s, done, ok)
 		}
 		calls(t, "ticket", whole(t, "ticket", comment.Ticket(v, false, o)))
 		_, body = comment.Dates([]comment.Change{{Secret: s, File: s, Rotation: s}})
@@ -155,6 +164,15 @@ func FuzzNoTextBecomesMarkup(f *testing.F) {
 		r.Nothing, r.Plans = "", []rotation.Plan{e.Plan, e.Plan}
 		calls(t, "plan", whole(t, "plan", comment.Plan(comment.Preview{Requests: []comment.Request{r}, Live: true}, o)))
 	})
+}
+
+func keyOf(t *testing.T, body string) string {
+	t.Helper()
+	about, ok := comment.ParseIncident(body)
+	if !ok {
+		t.Fatalf("no incident: %q", body)
+	}
+	return about.Key
 }
 
 // Nothing but what we write is taken for a marker.

@@ -21,7 +21,7 @@ func TicketKey(v report.View) string { return key("ticket", v.Rotation, v.Secret
 
 // Incident is the issue about an environment that needs a person. ok is false when v has no such environment, or no
 // attempt there. The body begins with its marker, see ParseIncident. pull is the URL of the request's pull request; "" unknown.
-func Incident(v report.View, environment, pull string, o Options) (title, body string, ok bool) {
+func Incident(v report.View, environment, pull string, calls Calls, o Options) (title, body string, ok bool) {
 	v, s, ok := in(v, environment)
 	if !ok || s.Began == 0 {
 		return "", "", false
@@ -29,6 +29,7 @@ func Incident(v report.View, environment, pull string, o Options) (title, body s
 	d := &document{marker: marker(incidentMarker, About{IncidentKey(v, s), s.Name, v.Secret, s.Began})}
 	d.add(0, fmt.Sprintf("**%s · %s · %s**", name(v.Secret), name(s.Name), markdown.Cut(s.Short, nameWidth)))
 	d.add(0, "Old credential: "+markdown.Cut(s.Old, lineWidth)+". "+others(v, environment))
+	d.add(0, calls.line())
 	d.add(0, wrong(only(v, s), o))
 	request := labelled("request", markdown.Cut(v.Path, lineWidth))
 	if pull != "" {
@@ -39,7 +40,7 @@ func Incident(v report.View, environment, pull string, o Options) (title, body s
 	d.add(2, "Evidence: "+orElse(join(o.evidence(v, s), report.Count(s.Records, "record"), head(s.Head)), "none"))
 	d.add(2, about(v, o))
 	d.add(0, "<sub>This issue is closed by itself when this secret has rotated here after all. Closing it by hand changes nothing in the rotation.</sub>")
-	return markdown.Title(fmt.Sprintf("Rotation of %s in %s: %s", v.Secret, s.Name, s.Short), 200), d.within(Most), true
+	return markdown.Title(summary(v, s), 200), d.within(Most), true
 }
 
 func orElse(s, other string) string {

@@ -16,13 +16,15 @@ import (
 // Every text begins with a marker: an HTML comment that isn't shown, by which the text is found again. A marker
 // proves nothing by itself: whoever may comment can write one, so the author counts, too.
 const (
-	statusMarker   = "status"
-	auditMarker    = "audit"
-	incidentMarker = "incident"
-	closedMarker   = "incident-closed"
-	ticketMarker   = "ticket"
-	planMarker     = "plan"
-	datesMarker    = "dates"
+	statusMarker    = "status"
+	auditMarker     = "audit"
+	incidentMarker  = "incident"
+	closedMarker    = "incident-closed"
+	escalatedMarker = "incident-escalated"
+	notifiedMarker  = "notified"
+	ticketMarker    = "ticket"
+	planMarker      = "plan"
+	datesMarker     = "dates"
 )
 
 // marker holds v as JSON of printable ASCII without the characters that end an HTML comment.
@@ -176,11 +178,7 @@ func ParseIncident(body string) (about About, ok bool) {
 }
 
 // ParseIncidentClosed says whether body is the comment that closes an incident, and its key.
-func ParseIncidentClosed(body string) (key string, ok bool) {
-	var s subject
-	ok = parse(body, closedMarker, &s) && isHex(s.Key, 16)
-	return s.Key, ok
-}
+func ParseIncidentClosed(body string) (key string, ok bool) { return parseSubject(body, closedMarker) }
 
 // ParseTicket says whether body is a ticket's closing summary, its key (see TicketKey), and whether it says that the ticket
 // was left open.
@@ -195,6 +193,12 @@ func IsPlan(body string) bool { return parse(body, planMarker, &struct{}{}) }
 
 // IsDates says whether body is that of the pull request for dates.
 func IsDates(body string) bool { return parse(body, datesMarker, &struct{}{}) }
+
+func parseSubject(body, name string) (string, bool) {
+	var s subject
+	ok := parse(body, name, &s) && isHex(s.Key, 16)
+	return s.Key, ok
+}
 
 // key is a short name for parts, which may be anything.
 func key(parts ...string) string {

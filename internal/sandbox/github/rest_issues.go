@@ -117,7 +117,7 @@ func (r *request) wrong(in issueIn) error {
 	}
 	if in.Assignees != nil {
 		for _, login := range *in.Assignees {
-			if u := r.users[login]; u == nil || u.bot || r.repo.permissions[login] == "" && !r.repo.public {
+			if !r.assignable(login) {
 				e := failed("Issue", "assignees", "invalid", "")
 				e.Errors.([]doc)[0]["value"] = login
 				return e
@@ -144,13 +144,19 @@ func (r *request) createIssue() (answer, error) {
 }
 
 func (r *request) change(t *thread, in issueIn) {
+	if in.Title != nil && *in.Title != t.title && t.title != "" {
+		r.happen(t, event{kind: "renamed", by: r.login, from: t.title, to: *in.Title})
+	}
 	set(&t.title, in.Title)
-	set(&t.body, in.Body)
+	if in.Body != nil {
+		t.body = *in.Body
+		r.mentions(t, t.body)
+	}
 	if in.Labels != nil {
-		t.labels = in.labels()
+		r.relabel(t, r.login, in.labels())
 	}
 	if in.Assignees != nil {
-		t.assignees = values(*in.Assignees)
+		r.reassign(t, r.login, values(*in.Assignees))
 	}
 	t.updated = r.now()
 }

@@ -53,6 +53,8 @@ var routes = []route{
 	{"PATCH", "/issues/{issue_number}", talkWrite, "", (*request).updateIssue},
 	{"GET", "/issues/{issue_number}/comments", talkRead, "since", (*request).listComments},
 	{"POST", "/issues/{issue_number}/comments", talkWrite, "", (*request).createComment},
+	{"GET", "/issues/{issue_number}/events", talkRead, "", (*request).listEvents},
+	{"POST", "/issues/{issue_number}/assignees", talkWrite, "", (*request).addAssignees},
 	{"GET", "/actions/workflows/{workflow_id}/runs", "actions:read", "actor branch event status created head_sha", (*request).listWorkflowRuns},
 	{"GET", "/actions/runs", "actions:read", "actor branch event status created head_sha", (*request).listRuns},
 	{"GET", "/actions/runs/{run_id}", "actions:read", "", (*request).getRun},

@@ -18,6 +18,7 @@ type thread struct {
 	made, updated     time.Time
 	closed            time.Time
 	closedBy          string
+	events            []event
 	pull              *pull // nil: an issue
 }
 
@@ -83,6 +84,7 @@ func (s *Service) open(author, title, body string) *thread {
 	r.number++
 	t := &thread{id: s.next(), number: r.number, author: author, title: title, body: body, state: "open", made: s.now(), updated: s.now()}
 	r.threads[t.number] = t
+	s.mentions(t, body)
 	return t
 }
 
@@ -91,7 +93,7 @@ func (s *Service) OpenIssue(author, title, body string, labels ...string) (numbe
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.open(author, title, body)
-	t.labels = slices.Clone(labels)
+	s.relabel(t, author, slices.Clone(labels))
 	return t.number
 }
 
@@ -229,6 +231,7 @@ func (s *Service) moveState(t *thread, by, state, reason string) {
 	if state == "closed" {
 		t.closed, t.closedBy = s.now(), by
 	}
+	s.happen(t, event{kind: map[string]string{"closed": "closed", "open": "reopened"}[state], by: by})
 }
 
 // Say is a person's comment on an issue or pull request.
@@ -243,6 +246,7 @@ func (s *Service) say(issue int, user, body string) *comment {
 	s.repo.comments[c.ID] = c
 	if t := s.repo.threads[issue]; t != nil {
 		t.updated = s.now()
+		s.mentions(t, body)
 	}
 	return c
 }
