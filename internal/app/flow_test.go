@@ -55,6 +55,7 @@ type town struct {
 	runs  int
 
 	progress func(*rotation.Plan, rotation.Record) // what a person sees meanwhile; nil: nobody looks
+	lookup   func(string) (string, bool)           // the job's variables
 }
 
 type standing struct{ *sandbox.Clock }
@@ -62,7 +63,7 @@ type standing struct{ *sandbox.Clock }
 func (standing) After(time.Duration) <-chan time.Time { return nil }
 
 func newTown(t *testing.T) *town {
-	w := &town{t: t, root: t.TempDir(), clock: sandbox.NewClock(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))}
+	w := &town{t: t, root: t.TempDir(), clock: sandbox.NewClock(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), lookup: func(string) (string, bool) { return "", false }}
 	w.world = sandbox.New(w.clock)
 	w.world.STS.Outlast()
 	if _, err := sandbox.Seed(w.world); err != nil {
@@ -102,7 +103,7 @@ func (w *town) process(change ...func(*app.World)) *app.App {
 	w.t.Helper()
 	w.runs++
 	stands := app.World{Root: w.root, Config: ".github/rekey.yml", Actor: "ana", Program: "test", Clock: standing{w.clock},
-		Self: rotation.Runner{ID: fmt.Sprint("run ", w.runs), Nonce: fmt.Sprint(w.runs)}, Lookup: func(string) (string, bool) { return "", false },
+		Self: rotation.Runner{ID: fmt.Sprint("run ", w.runs), Nonce: fmt.Sprint(w.runs)}, Lookup: w.lookup,
 		Cloud:    cloud.Options{Endpoint: w.url, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")},
 		Progress: w.progress, Warn: func(s string) { w.t.Error("warning: ", s) }}
 	for _, f := range change {
