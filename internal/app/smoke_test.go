@@ -14,7 +14,7 @@ import (
 	"github.com/rastup/rekey/internal/sandbox"
 )
 
-// newSmoke is a town with the smoke commands that the documentation shows, as a repository has them: real Python, real npm.
+// newSmoke is a town with the smoke commands of this repository's own house rules, as another has them: real Python, real npm.
 // Both print what is in leak.txt; what the second ends with is in status.txt.
 func newSmoke(t *testing.T) *town {
 	w := newTown(t)
@@ -25,12 +25,13 @@ func newSmoke(t *testing.T) *town {
 		}
 		return os.LookupEnv(name)
 	}
-	at := "dev:\n  target: {secret: " + stored + ", key: password}\n"
-	w.change("ops/config/registry.md", at, at+`  checks:
-    - command: {run: [python, tools/validate_event_contracts.py, --mode, smoke]}
-      name: contracts
-    - command: {run: [npm, test, --, "security:smoke"]}
-      name: security
+	w.write(".github/rekey.yml", rules+`checks:
+  - command: {run: [python, tools/validate_event_contracts.py, --mode, smoke], within: 10m}
+    name: contracts
+    environments: [dev]
+  - command: {run: [npm, test, --, "security:smoke"], within: 10m}
+    name: security
+    environments: [dev]
 `)
 	w.write("tools/validate_event_contracts.py", `import argparse, pathlib, sys
 p = argparse.ArgumentParser()
