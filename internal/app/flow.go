@@ -90,6 +90,8 @@ func (a *App) Apply(ctx context.Context, tasks []Task, o Options) ([]Result, err
 		defer enough()
 		go a.foresee(early, o.Environment, results[0].Task.job(o.Environment).Claim.Actors.Operator)
 	}
+	runner.Barrier = apply.NewBarrier()
+	runner.Barrier.Expect(min(len(results), AtOnce)) // those beyond begin when others have ended
 	var g errgroup.Group
 	g.SetLimit(AtOnce)
 	for i := range results {

@@ -53,6 +53,9 @@ type town struct {
 	clock *sandbox.Clock
 	url   string
 	runs  int
+
+	progress func(*rotation.Plan, rotation.Record) // what a person sees meanwhile; nil: nobody looks
+	lookup   func(string) (string, bool)           // the job's variables
 }
 
 type standing struct{ *sandbox.Clock }
@@ -60,7 +63,7 @@ type standing struct{ *sandbox.Clock }
 func (standing) After(time.Duration) <-chan time.Time { return nil }
 
 func newTown(t *testing.T) *town {
-	w := &town{t: t, root: t.TempDir(), clock: sandbox.NewClock(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))}
+	w := &town{t: t, root: t.TempDir(), clock: sandbox.NewClock(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), lookup: func(string) (string, bool) { return "", false }}
 	w.world = sandbox.New(w.clock)
 	w.world.STS.Outlast()
 	if _, err := sandbox.Seed(w.world); err != nil {
@@ -95,13 +98,18 @@ func (w *town) request(name, text string) string {
 	return path
 }
 
-func (w *town) process() *app.App {
+// process is another one, as change has it.
+func (w *town) process(change ...func(*app.World)) *app.App {
 	w.t.Helper()
 	w.runs++
-	a := app.New(app.World{Root: w.root, Config: ".github/rekey.yml", Actor: "ana", Program: "test", Clock: standing{w.clock},
-		Self: rotation.Runner{ID: fmt.Sprint("run ", w.runs), Nonce: fmt.Sprint(w.runs)}, Lookup: func(string) (string, bool) { return "", false },
-		Cloud: cloud.Options{Endpoint: w.url, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")},
-		Warn:  func(s string) { w.t.Error("warning: ", s) }})
+	stands := app.World{Root: w.root, Config: ".github/rekey.yml", Actor: "ana", Program: "test", Clock: standing{w.clock},
+		Self: rotation.Runner{ID: fmt.Sprint("run ", w.runs), Nonce: fmt.Sprint(w.runs)}, Lookup: w.lookup,
+		Cloud:    cloud.Options{Endpoint: w.url, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")},
+		Progress: w.progress, Warn: func(s string) { w.t.Error("warning: ", s) }}
+	for _, f := range change {
+		f(&stands)
+	}
+	a := app.New(stands)
 	if found := a.Load(); found.Len() > 0 {
 		w.t.Fatal(found)
 	}
@@ -109,9 +117,9 @@ func (w *town) process() *app.App {
 }
 
 // apply is `rekey apply --environment ENV`: states by rotation.
-func (w *town) apply(env string, o app.Options) map[string]plan.State {
+func (w *town) apply(env string, o app.Options, change ...func(*app.World)) map[string]plan.State {
 	w.t.Helper()
-	a := w.process()
+	a := w.process(change...)
 	tasks, err := a.Tasks(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)

@@ -132,7 +132,11 @@ func used(u registry.Use, what string, shape func(name string) deadlined) (plan.
 	if err := json.Unmarshal(u.With, with); err != nil {
 		return plan.Use{}, fmt.Errorf("%s: %w", u.Pos, err)
 	}
-	return plan.Use{Name: u.Name, Uses: what + "/" + u.Uses, With: u.With, Within: with.Deadline()}, nil
+	use := plan.Use{Name: u.Name, Uses: what + "/" + u.Uses, With: u.With, Within: with.Deadline()}
+	if s, ok := with.(consumer.Sharer); ok {
+		use.Shared = s.Shared()
+	}
+	return use, nil
 }
 
 func checkShape(name string) deadlined {

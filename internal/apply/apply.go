@@ -69,6 +69,8 @@ type Runner struct {
 	Progress func(*rotation.Plan, rotation.Record)
 	// Patience is how far ahead a deferred step counts as due and is waited for. 0: not at all.
 	Patience time.Duration
+	// Barrier is where the jobs of this run meet that restart the same thing; nil: each restarts it by itself.
+	Barrier *Barrier
 }
 
 // A Job is one secret in one environment, as the tree has it now.
@@ -138,10 +140,13 @@ func (r *Runner) Look(ctx context.Context, j Job) (Status, error) {
 // Run carries a job as far as it can go now. An error besides a *Busy is an unknown outcome, or ErrChanged:
 // the next run looks again. A definite failure is no error: Status.Decision says what came of it.
 func (r *Runner) Run(ctx context.Context, j Job) (Status, error) {
+	place := r.Barrier.join()
+	defer place.leave()
 	w, err := r.open(ctx, j)
 	if err != nil {
 		return Status{}, err
 	}
+	w.place = place
 	err = w.run(ctx)
 	return w.status(), err
 }

@@ -15,12 +15,11 @@ import (
 
 // step asks s until it is done or failed; left means a later run takes it up.
 func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error) {
-	since := w.since()
+	since, met := w.begins(s), s.Shared == ""
 	if s.Window != nil || s.Hours != nil || s.Delay > 0 { // held back: that took none of its time
 		since = w.Clock.Now()
 	}
-	deadline := since.Add(time.Duration(s.Within))
-	missed := func() bool { return s.Within > 0 && !w.Clock.Now().Before(deadline) }
+	missed := func() bool { return s.Within > 0 && !w.Clock.Now().Before(since.Add(time.Duration(s.Within))) }
 	for try := 1; ; {
 		res, err := w.do(ctx, s)
 		rec := rotation.Record{Step: s.Key, Outcome: rotation.Done, Text: res.Text, Facts: res.Facts}
@@ -53,10 +52,16 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 				continue
 			}
 			return false, w.append(ctx, rec)
-		case len(res.Facts) > 0 && !w.recorded(s, res.Facts): // record first, then go on
+		case len(res.Facts) > 0 && (!met || !w.recorded(s, res.Facts)): // record first, then go on
 			rec.Outcome, rec.Text = rotation.Noted, res.Wait
-			if err := w.append(ctx, rec); err != nil {
+			if err := w.note(ctx, s, rec); err != nil {
 				return false, err
+			}
+			if !met {
+				if err := w.meet(ctx, s); err != nil {
+					return false, err
+				}
+				since, met = w.begins(s), true
 			}
 			continue
 		case missed():
@@ -68,6 +73,7 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 			return true, nil
 		}
 		try = 1
+		w.place.head(w.heading(s, false)) // nobody waits for what this one waits for
 		if err := w.wait(ctx, s, res.Again, res.Wait); err != nil {
 			return false, err
 		}
@@ -111,6 +117,14 @@ func (w *work) tell(ctx context.Context) error {
 		w.records, w.pending, err = w.records[:known], nil, nil
 	}
 	return err
+}
+
+// note records facts that aren't on record yet.
+func (w *work) note(ctx context.Context, s rotation.Step, rec rotation.Record) error {
+	if w.recorded(s, rec.Facts) {
+		return nil
+	}
+	return w.append(ctx, rec)
 }
 
 // files keeps what a step made, and names it in its record. A failure that takes the rotation back can't wait for
@@ -185,6 +199,12 @@ func (w *work) call(ctx context.Context, s rotation.Step) (rotation.Result, erro
 	}
 	done := make(chan answer, 1)
 	go func() {
+		over, err := w.place.turn(inner, s)
+		if err != nil {
+			done <- answer{err: err}
+			return
+		}
+		defer over()
 		res, err := w.handlers[s.Uses][s.Name](inner, s, rotation.PastOf(past).For(s))
 		done <- answer{res, err}
 	}()

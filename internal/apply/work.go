@@ -16,6 +16,7 @@ import (
 type work struct {
 	*Runner
 	job        Job
+	place      *place // among the jobs of this run
 	chain      *evidence.Chain
 	plan       rotation.Plan
 	records    []rotation.Record // of our attempt
@@ -90,6 +91,11 @@ func (w *work) run(ctx context.Context) error {
 func (w *work) loop(ctx context.Context) error {
 	for {
 		d := w.next()
+		if d.Due() && w.held == "" {
+			w.place.head(w.heading(d.Step, true))
+		} else {
+			w.place.head(nil)
+		}
 		if d.State == plan.Deferred && d.Until.Sub(w.Clock.Now()) <= w.Patience && w.Patience > 0 {
 			// To everybody else a deferred rotation is one nobody is at work on: so it is to us.
 			if err := w.release(ctx, nil); err != nil {

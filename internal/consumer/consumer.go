@@ -42,6 +42,12 @@ type Shape interface {
 	Deadline() rotation.Duration
 }
 
+// A Sharer is a Shape of what is restarted as a whole: consumers of several secrets may be the same, and need it once.
+type Sharer interface {
+	// Shared names what is restarted, the same however it is written; "" when nothing is.
+	Shared() string
+}
+
 // Deps are what consumers are built on, ready made for one environment.
 type Deps struct {
 	ECS    *ecs.Client

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -379,8 +378,6 @@ func TestOnlyTheSeveritiesOfAChannelAreTold(t *testing.T) {
 		}
 	}
 }
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 // What leaves GitHub, byte for byte; and whatever a secret is called, it calls nobody and links nothing.
 func TestWhatIsToldOutside(t *testing.T) {

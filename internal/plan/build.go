@@ -43,6 +43,7 @@ type Use struct {
 	Uses   string            // the handler, "check/http", "consumer/ecs"
 	With   json.RawMessage   // its block
 	Within rotation.Duration // until when it may become green, or have taken up what is live
+	Shared string            // of a consumer: what is restarted, see rotation.Step; "" nothing
 }
 
 // Default deadlines. Preconditions wait for nothing, decommission and rollback are tried until they are done.
@@ -190,12 +191,14 @@ func (b *builder) consumers(list *[]rotation.Step, s rotation.Step) {
 		at, deploy, look := s, "deploy/"+c.Name, "consumer/"+c.Name
 		at.Uses, at.With, at.Within, at.Reads = c.Uses, c.With, c.Within, []string{"preflight", "create", "promote", look, deploy}
 		switch at.Key = s.Name + "/" + c.Name; s.Name {
+		case "deploy":
+			at.Shared = c.Shared
 		case "preflight":
 			at.Key, at.Within = look, 0
 		case "adopted":
 			at.Within, at.After, at.Delay = 0, b.after(), b.in.Retain
 		case "back":
-			at.Undoes, at.Within = deploy, 0 // tried until it is done
+			at.Undoes, at.Within, at.Shared = deploy, 0, c.Shared // tried until it is done
 		}
 		*list = append(*list, at)
 	}

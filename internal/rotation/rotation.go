@@ -80,6 +80,7 @@ type Step struct {
 	Reads  []string        `json:"reads,omitempty"`  // keys of the steps whose facts it may read
 	Final  bool            `json:"final,omitempty"`  // nothing can be undone once this has begun
 	Ask    *Ask            `json:"ask,omitempty"`    // what a person does: the step looks until they have
+	Shared string          `json:"shared,omitempty"` // what it restarts, where steps of other plans restart the same: once for all
 }
 
 // An Ask is what a step waits for a person to do.

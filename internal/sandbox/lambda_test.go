@@ -9,11 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/rastup/rekey/internal/sandbox"
 	own "github.com/rastup/rekey/internal/sandbox/lambda"
-	parameters "github.com/rastup/rekey/internal/sandbox/ssm"
 )
 
 var shop = aws.String("shop")
@@ -115,37 +113,5 @@ func TestLambdaRunsWithWhatItReadWhenItStarted(t *testing.T) {
 	b.world.Lambda.ChangeByHand(sandbox.Home, "shop", b.world.Now(), func(f *own.Function) { f.Environment["B"] = "1" })
 	if got := []string{first, cached, aged, invoke()}; fmt.Sprint(got) != "[old old new newest]" {
 		t.Error(got)
-	}
-}
-
-func TestParameterStoreMakesAVersionOfEachOverwrite(t *testing.T) {
-	b := newBench(t)
-	client := ssm.NewFromConfig(config(b.url, sandbox.AccessKeyID, sandbox.SecretAccessKey, ""))
-	name := aws.String("/shop/version")
-	get := func(name *string) (*ssm.GetParameterOutput, error) {
-		return client.GetParameter(ctx, &ssm.GetParameterInput{Name: name})
-	}
-	put := func(value string) error {
-		_, err := client.PutParameter(ctx, &ssm.PutParameterInput{Name: name, Value: &value, Overwrite: aws.Bool(true)})
-		return err
-	}
-	_, err := get(name)
-	refused(t, err, 400, "ParameterNotFound", "")
-	b.world.SSM.PutByHand(sandbox.Home, parameters.Parameter{Name: *name, Value: "a", Labelled: true}, b.world.Now())
-	check1(t, put("b"))
-	check1(t, put("b"))
-	arn := "arn:aws:ssm:us-east-1:111111111111:parameter/shop/version"
-	got := must[*ssm.GetParameterOutput](t)(get(&arn)).Parameter
-	if *got.Value != "b" || got.Version != 3 || *got.ARN != arn {
-		t.Errorf("%+v", got)
-	}
-	for range 97 {
-		check1(t, put("c"))
-	}
-	refused(t, put("d"), 400, "ParameterMaxVersionLimitExceeded", "")
-	refused(t, put(""), 400, "ValidationException", "")
-	b.world.SSM.PutByHand(sandbox.Home, parameters.Parameter{Name: "hidden", Type: "SecureString", Value: "planted"}, b.world.Now())
-	if got := must[*ssm.GetParameterOutput](t)(get(aws.String("hidden"))).Parameter; *got.Value == "planted" {
-		t.Error("a SecureString is shown without being asked for decrypted")
 	}
 }

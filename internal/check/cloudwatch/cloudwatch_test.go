@@ -192,6 +192,27 @@ var stories = []struct {
 		l.tell("two", validate, own)
 		l.tell("before", baseline, own)
 	}},
+	{"a trail's log group", func(l *lab) {
+		p := cloudwatch.Shape{Logs: []cloudwatch.Log{{Group: group, Trail: true}}}
+		const read = `"requestParameters":{"secretId":"` + secret + `"}`
+		l.done("promote", start, nil)
+		l.event(start.Add(minutes(1)), "secretsmanager", "", read)
+		l.clock.Move(minutes(10))
+		l.event(start.Add(-minutes(1)), "secretsmanager", "AccessDenied", read) // from before, and told late
+		l.tell("after ten minutes", validate, p)
+		l.clock.Move(minutes(14))
+		l.tell("after twenty-four", validate, p)
+		l.clock.Move(minutes(1))
+		l.tell("after twenty-five", validate, p)
+		l.event(start.Add(minutes(9)), "kms", "KMSInvalidStateException", `"requestParameters":{"encryptionContext":{"SecretARN":"`+secret+`"}}`)
+		l.clock.Move(time.Second)
+		l.tell("a key that is pending deletion, told late", validate, p)
+		l.event(start.Add(minutes(8)), "kms", "AccessDenied", `"errorMessage":"not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:111111111111:key/`+key+`"`)
+		l.clock.Move(time.Second)
+		l.records[1].Facts["kms_key"] = "arn:aws:kms:us-east-1:111111111111:key/" + key
+		l.tell("and one of its key", validate, p)
+		l.records[1].Facts["kms_key"] = "alias/shop"
+	}},
 	{"logs without lines", func(l *lab) {
 		p := cloudwatch.Shape{Logs: []cloudwatch.Log{{Group: group}}}
 		l.done("promote", start, nil)
@@ -318,6 +339,8 @@ func TestParametersAreReadStrictly(t *testing.T) {
 		"alarms: [a]\nover: 7h":                                      "x.yml:2:7: over is longer than six hours [out-of-range]\n    hint: give it at most 6h\n",
 		"alarms: [a]\nover: 10s":                                     "x.yml:2:7: over is shorter than a minute [out-of-range]\n    hint: leave it out for 10m\n",
 		"alarms: [a]\ndelay: 2h":                                     "x.yml:2:8: delay is longer than an hour [out-of-range]\n    hint: give it at most 1h\n",
+		"logs: [{group: a, trail: true}]\ndelay: 15m":                "",
+		"logs: [{group: b}, {group: a, trail: true}]\ndelay: 5m":     "x.yml:2:8: a trail's events come later than 5m: logs[1] would be looked at before they are there [out-of-range]\n    hint: leave it out for 15m\n",
 		"alarms: [a]\nmissing: pass":                                 "x.yml:2:10: missing can't be \"pass\" [value]\n    hint: it can be: fail, warn\n",
 		m + "period: 1m}]":                                           "x.yml:1:11: a metric without a bound is never wrong [missing-key]\n    hint: give it most, least, or both\n",
 		m + "most: 1, least: 2}]":                                    "x.yml:1:64: least is more than most: no value is good [out-of-range]\n",

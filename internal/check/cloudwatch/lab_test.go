@@ -83,9 +83,16 @@ func (l *lab) done(step string, at time.Time, facts map[string]string) {
 	l.records = append(l.records, rotation.Record{Step: step, Outcome: rotation.Done, At: at, Facts: facts})
 }
 
-func (l *lab) log(at time.Time, text string) {
+func (l *lab) log(at time.Time, text string) { l.put(at, text+" password="+planted) }
+
+// event is one of CloudTrail's, told now.
+func (l *lab) event(at time.Time, source, code, about string) {
+	l.put(l.clock.Now(), fmt.Sprintf(`{"eventVersion":"1.11","eventTime":%q,"eventSource":"%s.amazonaws.com","errorCode":%q,%s,"userAgent":%q}`,
+		at.Format(time.RFC3339), source, code, about, planted))
+}
+
+func (l *lab) put(at time.Time, line string) {
 	l.t.Helper()
-	line := text + " password=" + planted
 	_, err := l.session.Logs().PutLogEvents(rotation.WithFence(l.t.Context(), open{}), &cloudwatchlogs.PutLogEventsInput{LogGroupName: aws.String(group), LogStreamName: aws.String("s"),
 		LogEvents: []types.InputLogEvent{{Timestamp: aws.Int64(at.UnixMilli()), Message: &line}}})
 	if err != nil {

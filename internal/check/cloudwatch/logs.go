@@ -2,6 +2,7 @@ package cloudwatch
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (h handler) logs(ctx context.Context, p *Shape, at stretch, past rotation.P
 			}
 			pattern, what = generated(), "tell of a refused access or a failed decryption of the secret"
 		}
-		n, first, whole, err := h.count(ctx, l.Group, pattern, at, about)
+		n, first, whole, err := h.count(ctx, l, pattern, at, about)
 		if err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func (h handler) logs(ctx context.Context, p *Shape, at stretch, past rotation.P
 			v.unproven = append(v.unproven, fmt.Sprintf("lines of %s that may %s are too many to read", l.Group, what))
 		case at.now.Before(at.ready):
 		default:
-			lines, _, _, err := h.count(ctx, l.Group, "", at, nil)
+			lines, _, _, err := h.count(ctx, l, "", at, nil)
 			if err != nil {
 				return err
 			}
@@ -58,7 +59,11 @@ func (h handler) logs(ctx context.Context, p *Shape, at stretch, past rotation.P
 				v.unproven = append(v.unproven, "nothing at all was logged in "+l.Group+", "+at.since())
 				continue
 			}
-			v.good = append(v.good, fmt.Sprintf("no lines of %s %s", l.Group, what))
+			good := fmt.Sprintf("no lines of %s %s", l.Group, what)
+			if l.Trail {
+				good += " (a trail's events come without a promise of when)"
+			}
+			v.good = append(v.good, good)
 		}
 	}
 	return nil
@@ -81,8 +86,11 @@ func (h handler) found(group, what string, n int, first time.Time, whole bool, a
 
 // count is how many lines match, and when the first was logged; without a pattern it ends with the first line. A page
 // may be empty and not the last. whole is whether all pages were read.
-func (h handler) count(ctx context.Context, group, pattern string, at stretch, about *subject) (n int, first time.Time, whole bool, err error) {
-	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(at.from.UnixMilli()), EndTime: aws.Int64(at.to.UnixMilli())}
+func (h handler) count(ctx context.Context, l Log, pattern string, at stretch, about *subject) (n int, first time.Time, whole bool, err error) {
+	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &l.Group, StartTime: aws.Int64(at.from.UnixMilli()), EndTime: aws.Int64(at.to.UnixMilli())}
+	if l.Trail {
+		in.EndTime = aws.Int64(at.now.UnixMilli())
+	}
 	if pattern != "" {
 		in.FilterPattern = &pattern
 	} else {
@@ -91,14 +99,19 @@ func (h handler) count(ctx context.Context, group, pattern string, at stretch, a
 	for range maxPages {
 		out, err := h.Logs.FilterLogEvents(ctx, in)
 		if err != nil {
-			return 0, first, false, cloud.Judge(err, "search log group "+problem.Quote(group))
+			return 0, first, false, cloud.Judge(err, "search log group "+problem.Quote(l.Group))
 		}
 		for _, e := range out.Events {
+			t := time.UnixMilli(aws.ToInt64(e.Timestamp)).UTC()
+			if l.Trail {
+				if t = happened(aws.ToString(e.Message), t); t.Before(at.from.Truncate(time.Second)) || t.After(at.to) {
+					continue
+				}
+			}
 			if about != nil && !about.in(aws.ToString(e.Message)) {
 				continue
 			}
-			n++
-			if t := time.UnixMilli(aws.ToInt64(e.Timestamp)).UTC(); first.IsZero() || t.Before(first) {
+			if n++; first.IsZero() || t.Before(first) {
 				first = t
 			}
 		}
@@ -107,6 +120,16 @@ func (h handler) count(ctx context.Context, group, pattern string, at stretch, a
 		}
 	}
 	return n, first, false, nil
+}
+
+// happened is when the event of a trail's line was, to the second: by which time a line of those is filed isn't said
+// anywhere, and it may be that of its delivery. logged stands for what isn't there.
+func happened(line string, logged time.Time) time.Time {
+	var e struct{ EventTime time.Time }
+	if json.Unmarshal([]byte(line), &e) != nil || e.EventTime.IsZero() {
+		return logged
+	}
+	return e.EventTime.UTC()
 }
 
 // A subject is the names by which a line may call the secret or a key of its.

@@ -9,6 +9,7 @@ package cloudwatch
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 	MostOver      = rotation.Duration(6 * time.Hour)
 	DefaultDelay  = rotation.Duration(5 * time.Minute)
 	MostDelay     = rotation.Duration(time.Hour)
+	TrailDelay    = rotation.Duration(15 * time.Minute) // the default and the least where a trail's log group is looked at
 	DefaultPeriod = rotation.Duration(time.Minute)
 
 	patience = 5 * time.Minute  // for data that is only partly there when all of it should be
@@ -46,7 +48,8 @@ type Shape struct {
 	Logs []Log `json:"logs,omitempty" yaml:"logs" jsonschema:"maxItems=100"`
 	// Over is how long after the new credential is live, and its consumers are deployed, is looked at; at most 6h. Default: 10m.
 	Over rotation.Duration `json:"over,omitempty" yaml:"over"`
-	// Delay is how late data may come, at most 1h: so long is waited after over. Default: 5m.
+	// Delay is how late data may come, at most 1h: so long is waited after over. Default: 5m; with a trail's log group 15m,
+	// which is also the least then.
 	Delay rotation.Duration `json:"delay,omitempty" yaml:"delay"`
 	// Missing is what data that isn't there means: fail, or warn, which goes on and says "not proven". Default: fail.
 	Missing string `json:"missing,omitempty" yaml:"missing" jsonschema:"enum=fail,enum=warn"`
@@ -76,14 +79,27 @@ type Log struct {
 	Group string `json:"group" yaml:"group" rekey:"required" jsonschema:"required"`
 	// Pattern in CloudWatch Logs' filter syntax. Left out, it is refused accesses and failed decryptions that name the secret or its key.
 	Pattern string `json:"pattern,omitempty" yaml:"pattern"`
+	// Trail says that a trail of CloudTrail's writes there: its events come late, and are waited for.
+	Trail bool `json:"trail,omitempty" yaml:"trail"`
 }
 
 // Deadline leaves time to look again at what wasn't all there when it should have been.
 func (s *Shape) Deadline() rotation.Duration { return s.over() + s.delay() + rotation.Duration(margin) }
 
-func (s *Shape) over() rotation.Duration  { return or(s.Over, DefaultOver) }
-func (s *Shape) delay() rotation.Duration { return or(s.Delay, DefaultDelay) }
-func (m *Metric) period() time.Duration   { return time.Duration(or(m.Period, DefaultPeriod)) }
+func (s *Shape) over() rotation.Duration { return or(s.Over, DefaultOver) }
+func (m *Metric) period() time.Duration  { return time.Duration(or(m.Period, DefaultPeriod)) }
+
+// delay is Delay or its default. CloudTrail hands events to CloudWatch Logs within about 5 minutes on average and promises
+// nothing (CloudTrail user guide, sending events to CloudWatch Logs): three times that is waited.
+func (s *Shape) delay() rotation.Duration {
+	if s.trail() >= 0 {
+		return or(s.Delay, TrailDelay)
+	}
+	return or(s.Delay, DefaultDelay)
+}
+
+// trail is the first log group that a trail writes to; -1 when there is none.
+func (s *Shape) trail() int { return slices.IndexFunc(s.Logs, func(l Log) bool { return l.Trail }) }
 
 func or(d, otherwise rotation.Duration) rotation.Duration {
 	if d == 0 {
@@ -138,8 +154,11 @@ func (s *Shape) Check(r *problem.Report) {
 	if s.Over != 0 && s.Over < rotation.Duration(time.Minute) {
 		r.Add("over", "out-of-range", "leave it out for 10m", "over is shorter than a minute")
 	}
-	if s.Delay > MostDelay {
+	switch {
+	case s.Delay > MostDelay:
 		r.Add("delay", "out-of-range", "give it at most 1h", "delay is longer than an hour")
+	case s.Delay != 0 && s.Delay < TrailDelay && s.trail() >= 0:
+		r.Add("delay", "out-of-range", "leave it out for 15m", "a trail's events come later than %s: logs[%d] would be looked at before they are there", span(time.Duration(s.Delay)), s.trail())
 	}
 }
 

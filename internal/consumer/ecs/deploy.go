@@ -83,14 +83,16 @@ func (h *handler) begin(ctx context.Context, r roll, l look) (rotation.Result, e
 	if asked != "" && bad != nil {
 		return rotation.Result{}, fmt.Errorf("the record of %s: %w", r.step.Key, bad)
 	}
-	if asked != "" && !mine {
+	if asked != "" {
 		left := patience - l.now.Sub(since)
 		switch d := r.appeared(l); {
 		case d != nil && r.forward && aws.ToString(d.TaskDefinition) != r.definition:
-			return rotation.Result{}, r.replaced(d)
-		case d != nil:
+			if !mine {
+				return rotation.Result{}, r.replaced(d)
+			} // no call has left: it is looked at like any other
+		case d != nil: // whoever asked for it, another secret's rotation perhaps: it began after the look that is on record
 			return r.adopt(d), nil
-		case left > 0:
+		case !mine && left > 0:
 			return rotation.Result{Wait: "a deployment of " + r.Service + " that may have been begun without an answer to come to light", Again: min(left, 30*time.Second)}, nil
 		}
 	}

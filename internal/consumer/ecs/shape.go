@@ -45,6 +45,9 @@ func (s *Shape) Deadline() rotation.Duration {
 	return s.Within
 }
 
+// Shared is the service.
+func (s *Shape) Shared() string { return called(s.Cluster) + "/" + s.Service }
+
 var (
 	name       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 	clusterARN = regexp.MustCompile(`^arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9_-]{1,255}$`)

@@ -9,7 +9,7 @@ import (
 	"github.com/rastup/rekey/internal/rotation"
 )
 
-// nothing in factPuts leaves the variable as it is.
+// nothing in factPuts leaves the variable as it is; in factSeen it is that there was none.
 const nothing = "nothing"
 
 // back has the function take the old version up again. It is asked after that became the live one, which it takes as the

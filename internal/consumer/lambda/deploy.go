@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,12 +50,19 @@ func (h *handler) deploy(ctx context.Context, c call) (rotation.Result, error) {
 	return moved, err
 }
 
-// refresh gives the variable its value, and is done when Lambda has it in force.
+// refresh gives the variable its value, and is done when Lambda has it in force. What it was is on record before, since the
+// new version is live, and anew in every process: where another secret's rotation has changed it after that, new execution
+// environments start for that.
 func (h *handler) refresh(ctx context.Context, c call, l look, value string) (rotation.Result, error) {
+	is, seen := cmp.Or(l.vars[Variable], nothing), c.deployed(factSeen)
+	if _, looked := h.looked.LoadOrStore(c.step.ID, true); is != value && (seen == "" || is == seen && !looked) {
+		return rotation.Result{Facts: map[string]string{factSeen: is}, Wait: "it to be on record what " + Variable + " of " + c.called() + " is"}, nil
+	}
+	others := is != value && is != seen && written.MatchString(is)
 	if wait := l.busy(c); wait != "" {
 		return rotation.Result{Wait: wait, Again: poll}, nil
 	}
-	if l.vars[Variable] != value {
+	if is != value && !others {
 		res, err := h.put(ctx, c, l, value)
 		if err == nil && res.Wait == "" {
 			res = rotation.Result{Wait: "the new configuration of " + c.called() + " to be in force", Again: poll}
@@ -64,7 +72,11 @@ func (h *handler) refresh(ctx context.Context, c call, l look, value string) (ro
 	if err := l.failed(c); err != nil {
 		return rotation.Result{}, err
 	}
-	return rotation.Result{Text: c.inForce(), Facts: map[string]string{factInForce: *l.RevisionId}}, nil
+	res := rotation.Result{Text: c.inForce(), Facts: map[string]string{factInForce: *l.RevisionId}}
+	if others {
+		res.Text += " (another secret's rotation changed it, after the new version was live)"
+	}
+	return res, nil
 }
 
 func (c call) inForce() string {

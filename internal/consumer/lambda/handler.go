@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -21,6 +22,7 @@ const (
 	factWas      = "was"      // the variable's value before; "": there was none
 	factTimeout  = "timeout"  // the longest that one invocation may take
 	factAlias    = "alias"    // the version that the alias named before
+	factSeen     = "seen"     // the variable's value when deploy was first asked; nothing: there was none
 	factInForce  = "in_force" // the revision under which the variable was seen in force
 	factVersion  = "version"  // that was published for the alias
 	factSince    = "since"    // the way back began
@@ -33,6 +35,7 @@ const poll = 3 * time.Second
 type handler struct {
 	client *lambda.Client
 	now    func() time.Time
+	looked sync.Map // IDs of steps for which this process put on record what the variable was
 }
 
 // A call is one asking of one step.
@@ -44,7 +47,7 @@ type call struct {
 
 // New makes the handler for one environment.
 func New(d consumer.Deps) rotation.Handler {
-	h := &handler{d.Lambda, d.Now}
+	h := &handler{client: d.Lambda, now: d.Now}
 	out := rotation.Handler{}
 	for name, f := range map[string]func(context.Context, call) (rotation.Result, error){
 		consumer.Preflight: h.preflight, consumer.Deploy: h.deploy, consumer.Adopted: h.adopted, consumer.Back: h.back,

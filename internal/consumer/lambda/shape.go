@@ -9,6 +9,7 @@ package lambda
 
 import (
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/consumer"
@@ -50,6 +51,14 @@ type Shape struct {
 
 // Deadline is Within or its default.
 func (s *Shape) Deadline() rotation.Duration { return or(s.Within, DefaultWithin) }
+
+// Shared is the function, where it is changed.
+func (s *Shape) Shared() string {
+	if !s.Refresh {
+		return ""
+	}
+	return s.Function[strings.LastIndexByte(s.Function, ':')+1:]
+}
 
 // lasts is how long after a change of the secret the code may go on with what it read before.
 func (s *Shape) lasts() time.Duration { return time.Duration(or(s.Cache, DefaultCache)) + margin }

@@ -20,9 +20,14 @@ import (
 const (
 	factVersion = "version" // of the parameter, at preflight
 	factValue   = "value"   // what it held: the name of the old version
+	factMade    = "made"    // the version of the parameter that deploy made for the label
 )
 
-const notFound = "ParameterNotFound"
+// Parameter Store's words that mean something to us.
+const (
+	notFound  = "ParameterNotFound"
+	noVersion = "ParameterVersionNotFound" // or none with that label
+)
 
 type handler struct{ client *ssm.Client }
 
@@ -51,7 +56,15 @@ func New(d consumer.Deps) rotation.Handler {
 	return out
 }
 
-func (c call) called() string { return "parameter " + c.Name }
+func (c call) called() string { return "parameter " + c.reads() }
+
+// reads is what readers ask for.
+func (c call) reads() string {
+	if c.Label != "" {
+		return c.Name + ":" + c.Label
+	}
+	return c.Name
+}
 
 // holds is what stands in the parameter for a version that the kind recorded: its ID, or of a KMS key its ARN.
 func (c call) holds(version string) (string, error) {
@@ -75,7 +88,7 @@ func (c call) new() (string, error) { return c.holds(c.past.Fact("create", "new"
 
 // look is the parameter as it is; its error is as AWS gave it.
 func (h *handler) look(ctx context.Context, c call) (types.Parameter, error) {
-	out, err := h.client.GetParameter(ctx, &ssm.GetParameterInput{Name: &c.Name})
+	out, err := h.client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(c.reads())})
 	if err != nil {
 		return types.Parameter{}, err
 	}
@@ -94,6 +107,10 @@ func (h *handler) preflight(ctx context.Context, c call) (rotation.Result, error
 	p, err := h.look(ctx, c)
 	if cloud.Code(err) == notFound {
 		return rotation.Result{}, rotation.Failf("check name, region and account; or make it, as a String with the value "+old, "there is no %s", c.called())
+	}
+	if cloud.Code(err) == noVersion {
+		return rotation.Result{}, rotation.Failf(fmt.Sprintf("aws ssm label-parameter-version --name %s --parameter-version VERSION --labels %s, of the version that holds %s", c.Name, c.Label, old),
+			"no version of parameter %s has the label %s", c.Name, c.Label)
 	}
 	if err != nil {
 		return rotation.Result{}, cloud.Judge(err, "look at "+c.called())
@@ -145,27 +162,30 @@ func (h *handler) deploy(ctx context.Context, c call) (rotation.Result, error) {
 	case aws.ToString(p.Value) != value || strconv.FormatInt(p.Version, 10) != seen:
 		return rotation.Result{}, rotation.Failf("see who changed it, and why; it was left as it is", "%s was changed since preflight: version %d is there, was %s", c.called(), p.Version, seen)
 	}
-	if err := h.put(ctx, c, p, want); err != nil {
+	if c.Label != "" {
+		return h.relabel(ctx, c, want)
+	}
+	if _, err := h.put(ctx, c, p, want); err != nil {
 		return rotation.Result{}, err
 	}
 	return h.seen(ctx, c, want)
 }
 
-// put overwrites the parameter. There is no token and no condition for that: what another one wrote between the look and
-// this is told by the number.
-func (h *handler) put(ctx context.Context, c call, p types.Parameter, value string) error {
+// put overwrites the parameter, and says which version that made. There is no token and no condition for that: what another
+// one wrote between the look and this is told by the number. Where readers go by a label it makes no difference to them.
+func (h *handler) put(ctx context.Context, c call, p types.Parameter, value string) (made int64, err error) {
 	out, err := h.client.PutParameter(ctx, &ssm.PutParameterInput{Name: &c.Name, Value: &value, Type: types.ParameterTypeString, DataType: p.DataType,
 		Overwrite: aws.Bool(true)}, func(o *ssm.Options) { o.Retryer = cloud.Once() })
 	if cloud.Code(err) == "ParameterMaxVersionLimitExceeded" {
-		return rotation.Failf("move the label of its oldest version to a newer one", "%s has as many versions as there can be, and the oldest has a label", c.called())
+		return 0, rotation.Failf("move the label of its oldest version to a newer one", "parameter %s has as many versions as there can be, and the oldest has a label", c.Name)
 	}
 	if err != nil {
-		return cloud.Judge(err, "write "+c.called())
+		return 0, cloud.Judge(err, "write parameter "+c.Name)
 	}
-	if out.Version != p.Version+1 {
-		return rotation.Failf(fmt.Sprintf("see who wrote version %d of it, and what", out.Version-1), "somebody else changed %s at the same moment: ours is version %d, after %d", c.called(), out.Version, p.Version)
+	if c.Label == "" && out.Version != p.Version+1 {
+		return 0, rotation.Failf(fmt.Sprintf("see who wrote version %d of it, and what", out.Version-1), "somebody else changed %s at the same moment: ours is version %d, after %d", c.called(), out.Version, p.Version)
 	}
-	return nil
+	return out.Version, nil
 }
 
 // seen is done when the parameter is seen to hold what was written: what comes next reads it. Not seen yet is an unknown
@@ -212,12 +232,20 @@ func (h *handler) back(ctx context.Context, c call) (rotation.Result, error) {
 		return rotation.Result{}, err
 	}
 	p, err := h.look(ctx, c)
+	if cloud.Code(err) == noVersion {
+		return rotation.Result{Text: fmt.Sprintf("somebody else took the label %s off parameter %s: it was left so", c.Label, c.Name)}, nil
+	}
 	if err != nil {
 		return rotation.Result{}, cloud.Judge(err, "look at "+c.called())
 	}
 	switch aws.ToString(p.Value) {
 	case ours:
-		if err := h.put(ctx, c, p, old); err != nil {
+		if c.Label != "" {
+			err = h.unlabel(ctx, c, old)
+		} else {
+			_, err = h.put(ctx, c, p, old)
+		}
+		if err != nil {
 			return rotation.Result{}, err
 		}
 		if _, err := h.seen(ctx, c, old); err != nil {

@@ -13,6 +13,7 @@ func TestShapesThatCantBeRight(t *testing.T) {
 	var all strings.Builder
 	for _, text := range []string{
 		"{name: /shop/version}", "{name: \"arn:aws:ssm:eu-central-1:111122223333:parameter/shop/version\", holds: arn}", "{name: \"/shop/version:3\"}",
+		"{name: /shop/version, label: live}", "{name: /shop/version, label: 1st}", "{name: /shop/version, label: AWSCURRENT}",
 		"{name: /shop/version, holds: value}", "{}",
 	} {
 		all.WriteString(text + "\n")

@@ -123,7 +123,7 @@ func (l *lab) ask(step string) (rotation.Result, error) {
 // try asks a step until it is done or fails; an error that is no refusal is tried again a few times.
 func (l *lab) try(step string) (err error) {
 	l.t.Helper()
-	for range 3 {
+	for range 4 {
 		var res rotation.Result
 		res, err = l.ask(step)
 		var f *rotation.Failure
@@ -131,6 +131,9 @@ func (l *lab) try(step string) (err error) {
 		case errors.As(err, &f):
 			return err
 		case err != nil:
+			continue
+		case res.Wait != "" && len(res.Facts) > 0:
+			l.records = append(l.records, rotation.Record{Step: step, Outcome: rotation.Noted, Facts: res.Facts})
 			continue
 		case res.Wait != "":
 			return errors.New("waits: " + res.Wait)
@@ -213,6 +216,77 @@ func TestEveryCrashPointWritesOnce(t *testing.T) {
 	}
 }
 
+// newLabelled is a lab whose readers go by a label: it is on the first version, and a later one isn't live yet.
+func newLabelled(t *testing.T) *lab {
+	l := newLab(t, Shape{Label: "live"}, oldVersion)
+	l.aws.SSM.LabelByHand(sandbox.Home, name, "live", 1)
+	l.put("String", "next")
+	return l
+}
+
+func (l *lab) live(number int, value string) {
+	l.t.Helper()
+	if n, v := l.aws.SSM.Labelled(sandbox.Home, name, "live"); n != number || v != value {
+		l.t.Errorf("the label is on version %d, %q; want %d, %q", n, v, number, value)
+	}
+}
+
+func TestTheLabelIsOnTheNewVersionAndOnTheWayBackWhereItWas(t *testing.T) {
+	l := newLabelled(t).run(looks, deploy)
+	l.live(3, newVersion)
+	l.run(deploy, adopted, back)
+	l.live(1, oldVersion)
+	l.run(back)
+	if got, want := l.values(), []string{oldVersion, "next", newVersion}; !slices.Equal(got, want) {
+		t.Errorf("versions %q, want %q", got, want)
+	}
+	golden(t, "label.txt", strings.Join(l.said, "\n")+"\n")
+}
+
+func TestEveryCrashPointLabelsOneVersion(t *testing.T) {
+	for how, fault := range map[string]error{"before": sandbox.Broken(sandbox.Call{Service: "ssm"}), "lost": sandbox.ErrLost} {
+		for n := range 3 { // one is made, the label moved there, and back
+			l := newLabelled(t)
+			count := 0
+			l.aws.Fail(func(c sandbox.Call) error {
+				if c.Operation == "PutParameter" || c.Operation == "LabelParameterVersion" {
+					if count++; count == n+1 {
+						return fault
+					}
+				}
+				return nil
+			})
+			l.run(looks, deploy)
+			l.live(3, newVersion)
+			l.records = l.records[:3+1] // nothing of deploy is recorded
+			l.run(deploy, adopted, back)
+			l.live(1, oldVersion)
+			if got, want := l.values(), []string{oldVersion, "next", newVersion}; !slices.Equal(got, want) {
+				t.Errorf("%s, change %d: versions %q", how, n, got)
+			}
+		}
+	}
+}
+
+func TestTheWayBackWhereTheLabelledVersionIsNotKeptAnyMore(t *testing.T) {
+	l := newLabelled(t).run(looks, deploy)
+	for range 98 {
+		l.put("String", "next")
+	}
+	l.run(back)
+	l.live(102, oldVersion)
+}
+
+func TestALabelThatSomebodyElseMovedStaysThere(t *testing.T) {
+	l := newLabelled(t).run(looks, deploy)
+	l.aws.SSM.LabelByHand(sandbox.Home, name, "live", 2)
+	if err := l.try(adopted); err == nil || !strings.HasPrefix(err.Error(), "waits: ") {
+		t.Errorf("adopted: %v", err)
+	}
+	l.run(back)
+	l.live(2, "next")
+}
+
 func TestTheWayBackFromADeployThatDidNothing(t *testing.T) {
 	l := newLab(t, Shape{}, oldVersion).run(looks, back)
 	if got := l.values(); len(got) != 1 {
@@ -249,8 +323,23 @@ func TestWhatIsRefused(t *testing.T) {
 				return nil
 			})
 		}, deploy},
+		{"no such label", Shape{Label: "live"}, func(*lab) {}, looks},
+		{"another's label", Shape{Label: "live"}, func(l *lab) {
+			l.aws.SSM.LabelByHand(sandbox.Home, name, "live", 1)
+			l.run(looks)
+			l.put("String", planted)
+			l.aws.SSM.LabelByHand(sandbox.Home, name, "live", 2)
+		}, deploy},
+		{"too many labels", Shape{Label: "live"}, func(l *lab) {
+			l.aws.SSM.LabelByHand(sandbox.Home, name, "live", 1)
+			l.put("String", newVersion) // by somebody who was early
+			for i := range 10 {
+				l.aws.SSM.LabelByHand(sandbox.Home, name, fmt.Sprintf("l%d", i), 2)
+			}
+			l.run(looks)
+		}, deploy},
 		{"no room", Shape{}, func(l *lab) {
-			l.aws.SSM.PutByHand(sandbox.Home, ssm.Parameter{Name: name, Value: oldVersion, Labelled: true}, start)
+			l.aws.SSM.PutByHand(sandbox.Home, ssm.Parameter{Name: name, Value: oldVersion, Label: "old"}, start)
 			for range 99 {
 				l.put("String", oldVersion)
 			}

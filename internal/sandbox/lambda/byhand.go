@@ -111,3 +111,18 @@ func (s *Service) Invoke(p wire.Place, name, qualifier string, now time.Time, re
 	}
 	return r.value
 }
+
+// Running is what each execution environment that may still be used runs with, by the version of the function.
+func (s *Service) Running(p wire.Place, name string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]string{}
+	if f := s.functions[p][name]; f != nil {
+		for version, r := range f.running {
+			if c := f.find(version); c != nil && c.generation == r.generation {
+				all[version] = r.value
+			}
+		}
+	}
+	return all
+}

@@ -1,8 +1,8 @@
 // Package ssm is the part of AWS Systems Manager Parameter Store that a pointer needs: one parameter is read and
-// overwritten. It owns parameters and their versions.
+// overwritten, and its versions are listed and labelled. It owns parameters, their versions and labels.
 //
-// An overwrite has no token: each one makes another version, of which a hundred are kept. A SecureString is answered as
-// ciphertext unless it is asked for decrypted.
+// An overwrite has no token: each one makes another version, of which a hundred are kept. A label is on one version at a
+// time, and moves without a condition. A SecureString is answered as ciphertext unless it is asked for decrypted.
 //
 // It must never serve what would make a parameter, or change one into another type.
 package ssm
@@ -10,6 +10,7 @@ package ssm
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -26,15 +27,20 @@ type Parameter struct {
 	Type     string // default String
 	Value    string
 	DataType string // default text
-	Labelled bool   // its first version has a label
+	Label    string // moved to the version that this makes; "" none
 }
 
 type parameter struct {
-	Parameter
-	version  int
-	labelled int // the oldest version with a label; 0: none
-	changed  time.Time
-	values   []string // of all versions
+	name, kind, data string
+	versions         []*version // oldest first, the dropped ones too
+}
+
+type version struct {
+	number  int
+	value   string
+	made    time.Time
+	labels  []string
+	dropped bool
 }
 
 // Service is Parameter Store of all accounts and Regions. Safe for concurrent use.
@@ -61,32 +67,79 @@ func (s *Service) PutByHand(p wire.Place, made Parameter, now time.Time) {
 	}
 	old := s.all[p][made.Name]
 	if old == nil {
-		old = &parameter{}
+		old = &parameter{name: made.Name}
 		s.all[p][made.Name] = old
 	}
-	old.Parameter = made
-	if made.Labelled && old.labelled == 0 {
-		old.labelled = old.version + 1
+	old.kind, old.data = made.Type, made.DataType
+	v := old.put(made.Value, now)
+	if made.Label != "" {
+		old.label(v, made.Label)
 	}
-	old.put(made.Value, now)
 }
 
-func (p *parameter) put(value string, now time.Time) {
-	p.Value, p.version, p.changed, p.values = value, p.version+1, now, append(p.values, value)
-}
-
-// Values are those of all versions of a parameter, oldest first.
-func (s *Service) Values(p wire.Place, name string) []string {
+// LabelByHand moves a label to a version, as a person would.
+func (s *Service) LabelByHand(p wire.Place, name, label string, number int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if found := s.all[p][name]; found != nil {
-		return slices.Clone(found.values)
+		if v := found.find(strconv.Itoa(number)); v != nil {
+			found.label(v, label)
+		}
+	}
+}
+
+func (p *parameter) put(value string, now time.Time) *version {
+	if n := len(p.versions) - keep; n >= 0 {
+		p.versions[n].dropped = true
+	}
+	v := &version{number: len(p.versions) + 1, value: value, made: now}
+	p.versions = append(p.versions, v)
+	return v
+}
+
+func (p *parameter) latest() *version { return p.versions[len(p.versions)-1] }
+
+// find is a version by its number or a label; "" is the latest.
+func (p *parameter) find(selector string) *version {
+	if selector == "" {
+		return p.latest()
+	}
+	for _, v := range p.versions {
+		if !v.dropped && (strconv.Itoa(v.number) == selector || slices.Contains(v.labels, selector)) {
+			return v
+		}
 	}
 	return nil
 }
 
+// Values are those of all versions there ever were of a parameter, oldest first.
+func (s *Service) Values(p wire.Place, name string) (values []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if found := s.all[p][name]; found != nil {
+		for _, v := range found.versions {
+			values = append(values, v.value)
+		}
+	}
+	return values
+}
+
+// Labelled is the number and the value of the version that a label is on; zero when there is none.
+func (s *Service) Labelled(p wire.Place, name, label string) (number int, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if found := s.all[p][name]; found != nil {
+		if v := found.find(label); v != nil {
+			return v.number, v.value
+		}
+	}
+	return 0, ""
+}
+
 // Operations are those the sandbox serves, by AWS's names.
-func Operations() []string { return []string{"GetParameter", "PutParameter"} }
+func Operations() []string {
+	return []string{"GetParameter", "GetParameterHistory", "LabelParameterVersion", "PutParameter", "UnlabelParameterVersion"}
+}
 
 // Target is what the caller names: the parameter.
 func Target(r *wire.Request) string {
@@ -104,6 +157,12 @@ func (s *Service) Serve(r *wire.Request) (any, error) {
 		return s.get(r)
 	case "PutParameter":
 		return s.put(r)
+	case "GetParameterHistory":
+		return s.history(r)
+	case "LabelParameterVersion":
+		return s.labelVersion(r)
+	case "UnlabelParameterVersion":
+		return s.unlabelVersion(r)
 	}
 	return nil, wire.Refuse("UnknownOperationException", "the sandbox doesn't serve %s", r.Operation)
 }
@@ -126,7 +185,16 @@ func (s *Service) find(r *wire.Request, name string) (*parameter, string, error)
 type parameterJSON struct {
 	Name, Type, Value, ARN, DataType string
 	Version                          int
+	Selector                         string `json:",omitempty"`
 	LastModifiedDate                 *wire.Epoch
+}
+
+// shown is a version's value as it is answered.
+func (p *parameter) shown(v *version, decrypted bool) string {
+	if p.kind == "SecureString" && !decrypted {
+		return "AQICAHh" + strings.Repeat("c", 40)
+	}
+	return v.value
 }
 
 func (s *Service) get(r *wire.Request) (any, error) {
@@ -137,18 +205,38 @@ func (s *Service) get(r *wire.Request) (any, error) {
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}
-	p, arn, err := s.find(r, in.Name)
+	name, selector := in.Name, ""
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') { // after an ARN's last slash, or in a plain name
+		name, selector = name[:i], name[i+1:]
+	}
+	p, arn, err := s.find(r, name)
 	switch {
 	case err != nil:
 		return nil, err
 	case p == nil:
 		return nil, wire.Refuse("ParameterNotFound", "")
 	}
-	value := p.Value
-	if p.Type == "SecureString" && !in.WithDecryption {
-		value = "AQICAHh" + strings.Repeat("c", 40)
+	v := p.find(selector)
+	if v == nil {
+		return nil, noVersion(p, selector)
 	}
-	return struct{ Parameter parameterJSON }{parameterJSON{p.Name, p.Type, value, arn, p.DataType, p.version, wire.EpochOf(p.changed)}}, nil
+	out := parameterJSON{p.name, p.kind, p.shown(v, in.WithDecryption), arn, p.data, v.number, "", wire.EpochOf(v.made)}
+	if selector != "" {
+		out.Selector = ":" + selector
+	}
+	return struct{ Parameter parameterJSON }{out}, nil
+}
+
+func noVersion(p *parameter, selector string) error {
+	return wire.Refuse("ParameterVersionNotFound", "Systems Manager could not find version %s of %s. Verify the version and try again.", selector, p.name)
+}
+
+// plainName refuses an ARN, which only reading operations take (Systems Manager API reference, PutParameter).
+func plainName(name string) error {
+	if strings.HasPrefix(name, "arn:") {
+		return wire.Refuse("ValidationException", "Parameter name: can't be an ARN.")
+	}
+	return nil
 }
 
 func (s *Service) put(r *wire.Request) (any, error) {
@@ -158,6 +246,9 @@ func (s *Service) put(r *wire.Request) (any, error) {
 		Tags                        []any
 	}
 	if err := r.Into(&in); err != nil {
+		return nil, err
+	}
+	if err := plainName(in.Name); err != nil {
 		return nil, err
 	}
 	p, _, err := s.find(r, in.Name)
@@ -172,14 +263,14 @@ func (s *Service) put(r *wire.Request) (any, error) {
 		return nil, wire.Refuse("ParameterAlreadyExists", "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.")
 	case len(in.Value) == 0 || len(in.Value) > 4096:
 		return nil, wire.Refuse("ValidationException", "Standard tier parameters support a maximum parameter value of 4096 characters. To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier.")
-	case in.Type != "" && in.Type != p.Type:
+	case in.Type != "" && in.Type != p.kind:
 		return nil, wire.Refuse("ValidationException", "the sandbox doesn't serve a PutParameter that changes the type")
-	case p.labelled > 0 && p.version+1-keep >= p.labelled:
-		return nil, wire.Refuse("ParameterMaxVersionLimitExceeded", "You attempted to create a new version of %s by calling the PutParameter API with the overwrite flag. Version %d, the oldest version, can't be deleted because it has a label associated with it. Move the label to another version of the parameter, and try again.", p.Name, p.labelled)
 	}
-	p.put(in.Value, r.At)
+	if n := len(p.versions) - keep; n >= 0 && len(p.versions[n].labels) > 0 {
+		return nil, wire.Refuse("ParameterMaxVersionLimitExceeded", "You attempted to create a new version of %s by calling the PutParameter API with the overwrite flag. Version %d, the oldest version, can't be deleted because it has a label associated with it. Move the label to another version of the parameter, and try again.", p.name, n+1)
+	}
 	return struct {
 		Version int
 		Tier    string
-	}{p.version, "Standard"}, nil
+	}{p.put(in.Value, r.At).number, "Standard"}, nil
 }

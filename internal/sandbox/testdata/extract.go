@@ -55,7 +55,7 @@ var served = map[string][]string{
 	"cloudtrail":     {"LookupEvents"},
 	"monitoring":     {"DescribeAlarms", "DescribeAlarmHistory", "GetMetricData"},
 	"lambda":         {"GetFunctionConfiguration", "UpdateFunctionConfiguration", "ListVersionsByFunction", "PublishVersion", "GetAlias", "UpdateAlias"},
-	"ssm":            {"GetParameter", "PutParameter"},
+	"ssm":            {"GetParameter", "GetParameterHistory", "LabelParameterVersion", "PutParameter", "UnlabelParameterVersion"},
 	"rds":            {"DescribeDBInstances", "DescribeDBClusters", "ModifyDBInstance", "ModifyDBCluster"},
 	"ecs":            {"DescribeServices", "DescribeTaskDefinition", "UpdateService", "ListTasks", "DescribeTasks"},
 	"kms":            {"CreateKey", "DescribeKey", "GetKeyPolicy", "ListKeys", "ListResourceTags", "ListAliases", "ListGrants", "TagResource", "UntagResource", "CreateAlias", "UpdateAlias", "DeleteAlias", "EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "GetKeyRotationStatus", "EnableKeyRotation", "GetKeyLastUsage", "GetPublicKey", "Encrypt", "Decrypt", "Sign", "Verify", "GenerateMac", "VerifyMac"},
