@@ -1,5 +1,5 @@
 // Package ssm is the part of AWS Systems Manager Parameter Store that a pointer needs: one parameter is read and
-// overwritten. It owns parameters and their versions.
+// overwritten, and those of a path are listed. It owns parameters and their versions.
 //
 // An overwrite has no token: each one makes another version, of which a hundred are kept. A SecureString is answered as
 // ciphertext unless it is asked for decrypted.
@@ -86,7 +86,7 @@ func (s *Service) Values(p wire.Place, name string) []string {
 }
 
 // Operations are those the sandbox serves, by AWS's names.
-func Operations() []string { return []string{"GetParameter", "PutParameter"} }
+func Operations() []string { return []string{"GetParameter", "GetParametersByPath", "PutParameter"} }
 
 // Target is what the caller names: the parameter.
 func Target(r *wire.Request) string {
@@ -102,6 +102,8 @@ func (s *Service) Serve(r *wire.Request) (any, error) {
 	switch r.Operation {
 	case "GetParameter":
 		return s.get(r)
+	case "GetParametersByPath":
+		return s.list(r)
 	case "PutParameter":
 		return s.put(r)
 	}
@@ -144,11 +146,15 @@ func (s *Service) get(r *wire.Request) (any, error) {
 	case p == nil:
 		return nil, wire.Refuse("ParameterNotFound", "")
 	}
+	return struct{ Parameter parameterJSON }{p.show(arn, in.WithDecryption)}, nil
+}
+
+func (p *parameter) show(arn string, decrypted bool) parameterJSON {
 	value := p.Value
-	if p.Type == "SecureString" && !in.WithDecryption {
+	if p.Type == "SecureString" && !decrypted {
 		value = "AQICAHh" + strings.Repeat("c", 40)
 	}
-	return struct{ Parameter parameterJSON }{parameterJSON{p.Name, p.Type, value, arn, p.DataType, p.version, wire.EpochOf(p.changed)}}, nil
+	return parameterJSON{p.Name, p.Type, value, arn, p.DataType, p.version, wire.EpochOf(p.changed)}
 }
 
 func (s *Service) put(r *wire.Request) (any, error) {
