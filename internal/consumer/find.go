@@ -14,9 +14,6 @@ import (
 	"github.com/rastup/rekey/internal/usage"
 )
 
-// Discover is the step that finds who uses a secret, and Uses its handler's name.
-const Discover = "discover"
-
 // A Finder finds the users of a secret. What it couldn't look at is a gap of what it found: its error is that of ctx,
 // and of nothing else.
 type Finder func(ctx context.Context, s usage.Secret) (usage.Found, error)
@@ -91,5 +88,5 @@ func Discovery(finders []Finder) rotation.Handler {
 		}
 		return rotation.Result{Facts: found.Facts(), Text: found.String()}, nil
 	}
-	return rotation.Handler{Discover: find, "preview": find}
+	return rotation.Handler{"discover": find, "preview": find}
 }

@@ -36,6 +36,7 @@ func TestTheAnswerOfEachState(t *testing.T) {
 		"person":                {"dev waits for a person, stage waits for dev, prod waits for stage", "live"},
 		"person-after":          {"dev validated, refused waits for a person, stage finished, prod validated", "out of use since 25 Nov 09:21 UTC, to be revoked by a person"},
 		"waits":                 {"dev validated, decommission waits, stage finished, prod validated", "kept until decommission is done"},
+		"users":                 {"dev and stage validated, prod waits for its window", "goes 25 Nov 09:21 UTC"},
 		"superseded":            {"dev superseded by 2026-11-23-stolen", "kept by the rotation that took over"},
 		"missed":                {"prod never began: its window has passed", "live"},
 		"hostile":               {"dev rolled back", "live again since 23 Nov 09:22 UTC"},

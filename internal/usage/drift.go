@@ -65,7 +65,7 @@ func Compare(listed []Listed, named []string, f Found) (rows []Row) {
 		}
 	}
 	for _, n := range named {
-		rows = append(rows, Row{User{What: "named in used_by", Name: n}, Named})
+		rows = append(rows, Row{User{Name: n}, Named})
 	}
 	return rows
 }

@@ -78,7 +78,7 @@ func (f Found) String() string {
 			break
 		}
 		u = u.cut()
-		names = append(names, u.What+" "+u.Name)
+		names = append(names, u.Called())
 	}
 	s := "found to name it: " + strings.Join(names, ", ")
 	if len(names) == 0 {

@@ -29,6 +29,9 @@ type User struct {
 	Now   string            `json:"now,omitempty"`  // what it runs with: "web:7, 4 tasks"
 }
 
+// Called is u as people call it.
+func (u User) Called() string { return strings.TrimSpace(u.What + " " + u.Name) }
+
 // A Gap is what couldn't be looked at.
 type Gap struct {
 	Uses string `json:"uses,omitempty"` // whose consumers may be there: "ecs"
