@@ -15,10 +15,7 @@ func (s *Service) list(r *wire.Request) (any, error) {
 		Path, NextToken           string
 		Recursive, WithDecryption bool
 		MaxResults                *int
-		ParameterFilters          []struct {
-			Key, Option string
-			Values      []string
-		}
+		ParameterFilters          []filter
 	}
 	if err := r.Into(&in); err != nil {
 		return nil, err
@@ -42,26 +39,9 @@ func (s *Service) list(r *wire.Request) (any, error) {
 	if err := r.May("ssm:GetParametersByPath", "arn:aws:ssm:"+r.Region+":"+r.Account+":parameter"+in.Path); err != nil {
 		return nil, err
 	}
-	path := strings.TrimSuffix(in.Path, "/") + "/"
-	var found []*parameter
-	for _, name := range slices.Sorted(maps.Keys(s.all[r.Place])) {
-		rest, below := strings.CutPrefix("/"+strings.TrimPrefix(name, "/"), path)
-		if !below || !in.Recursive && strings.Contains(rest, "/") {
-			continue
-		}
-		p, fits := s.all[r.Place][name], true
-		for _, f := range in.ParameterFilters {
-			if f.Key != "Type" { // of those that AWS takes here, the one that is served
-				return nil, wire.Refuse("InvalidFilterKey", "The following filter key is not valid: %s.", f.Key)
-			}
-			if f.Option != "" && f.Option != "Equals" {
-				return nil, wire.Refuse("InvalidFilterOption", "The following filter option is not valid: %s.", f.Option)
-			}
-			fits = fits && slices.Contains(f.Values, p.Type)
-		}
-		if fits {
-			found = append(found, p)
-		}
+	found, err := s.below(r, in.Path, in.Recursive, in.ParameterFilters)
+	if err != nil {
+		return nil, err
 	}
 	var out struct {
 		Parameters []parameterJSON
@@ -75,4 +55,33 @@ func (s *Service) list(r *wire.Request) (any, error) {
 		out.NextToken = strconv.Itoa(from + size)
 	}
 	return out, nil
+}
+
+type filter struct {
+	Key, Option string
+	Values      []string
+}
+
+// below are the parameters of a path that fit, by name.
+func (s *Service) below(r *wire.Request, path string, recursive bool, filters []filter) (found []*parameter, err error) {
+	for _, f := range filters {
+		if f.Key != "Type" { // of those that AWS takes here, the one that is served
+			return nil, wire.Refuse("InvalidFilterKey", "The following filter key is not valid: %s.", f.Key)
+		}
+		if f.Option != "" && f.Option != "Equals" {
+			return nil, wire.Refuse("InvalidFilterOption", "The following filter option is not valid: %s.", f.Option)
+		}
+	}
+	path = strings.TrimSuffix(path, "/") + "/"
+	for _, name := range slices.Sorted(maps.Keys(s.all[r.Place])) {
+		rest, in := strings.CutPrefix("/"+strings.TrimPrefix(name, "/"), path)
+		if !in || !recursive && strings.Contains(rest, "/") {
+			continue
+		}
+		p := s.all[r.Place][name]
+		if !slices.ContainsFunc(filters, func(f filter) bool { return !slices.Contains(f.Values, p.Type) }) {
+			found = append(found, p)
+		}
+	}
+	return found, nil
 }
