@@ -170,7 +170,7 @@ func (j *job) looked(ctx context.Context, plans []rotation.Plan) (notes []commen
 		return !ok || e.Preview == ""
 	})
 	for _, n := range j.app.Preflight(ctx, plans) {
-		notes = append(notes, comment.Note{Chain: n.Chain, OK: n.OK, Text: n.Text, Hint: n.Hint})
+		notes = append(notes, comment.Note{Chain: n.Chain, OK: n.OK, Text: n.Text, Hint: n.Hint, Facts: n.Facts})
 	}
 	return notes
 }

@@ -238,6 +238,7 @@ func (w *town) federate(s sandbox.Scenario) {
 	}
 	for _, name := range []string{"rekey-evidence", "rekey-evidence-reader", "rekey-preview"} {
 		w.aws.Deny("arn:aws:sts::"+s.Account+":assumed-role/"+name+"/*", "secretsmanager:GetSecretValue", "*")
+		w.aws.Deny("arn:aws:sts::"+s.Account+":assumed-role/"+name+"/*", "ssm:GetParameter*", "*")
 	}
 	for _, action := range []string{"s3:PutObject", "s3:DeleteObject", "logs:PutLogEvents"} {
 		w.aws.Deny("arn:aws:sts::"+s.Account+":assumed-role/rekey-evidence-reader/*", action, "*")

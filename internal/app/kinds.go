@@ -96,8 +96,12 @@ func (a *App) input(r *request.Request, e *registry.Entry) (plan.Input, error) {
 		if err := json.Unmarshal(at.Target, target); err != nil {
 			return plan.Input{}, fmt.Errorf("%s: target: %w", at.Pos, err)
 		}
+		discover, err := json.Marshal(plan.Discovery{UsedBy: at.UsedBy})
+		if err != nil {
+			return plan.Input{}, fmt.Errorf("%s: used_by: %w", at.Pos, err)
+		}
 		t := plan.Target{Environment: env.Name, Requested: slices.Contains(r.Of(e), env.Name), With: at.Target,
-			Recipe: kinds[i].Recipe(target), Hours: env.Hours.Rotation(), Approvals: a.Inputs.Config.Approvals(env)}
+			Recipe: kinds[i].Recipe(target), Hours: env.Hours.Rotation(), Approvals: a.Inputs.Config.Approvals(env), Discover: discover}
 		if w, ok := r.Windows[env.Name]; ok {
 			t.Window = &w
 		}
@@ -175,10 +179,24 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 	for _, c := range Checks() {
 		all["check/"+c.Name] = c.New(d)
 	}
+	on := consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now}
 	for _, c := range Consumers() {
-		all["consumer/"+c.Name] = c.New(consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now})
+		all["consumer/"+c.Name] = c.New(on)
 	}
+	all[plan.Discover] = consumer.Discovery(a.finders(c.Plan.Environment, on))
 	return all, nil
+}
+
+// finders are those of an environment, made once: what they read, whoever acts, all rotations of a run share.
+func (a *App) finders(environment string, on consumer.Deps) []consumer.Finder {
+	var made []consumer.Finder
+	for _, c := range Consumers() {
+		if c.Find != nil {
+			made = append(made, c.Find(on))
+		}
+	}
+	shared, _ := a.found.LoadOrStore(environment, made)
+	return shared.([]consumer.Finder)
 }
 
 // arm reads a rotation's recorded versions into the redactor, each once in this process.

@@ -79,6 +79,7 @@ type App struct {
 	journal  *evidence.Journal
 	bundle   *evidence.Bundle
 	armed    sync.Map // versions whose values the redactor knows
+	found    sync.Map // what finds the users of secrets, by environment
 }
 
 // WritesPerSecond keeps a run well under what Secrets Manager grants an account (50 a second), in every second.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -14,6 +15,10 @@ type Note struct {
 	OK   bool   `json:"ok"`
 	Text string `json:"text"`
 	Hint string `json:"hint,omitempty"`
+	// Facts are what the steps found, as they would record it.
+	Facts []rotation.Fact `json:"facts,omitempty"`
+	// Users says who was found to use the secret.
+	Users string `json:"users,omitempty"`
 }
 
 // Preflight asks the steps of p's preconditions that only look. It needs no journal, and no call that changes
@@ -27,7 +32,7 @@ func (r *Runner) ask(ctx context.Context, p *rotation.Plan, instead string) (n N
 	n = Note{Chain: p.Chain, OK: true}
 	c := &rotation.Claim{Plan: *p}
 	handlers, err := r.Handlers(ctx, c)
-	past := rotation.PastOf([]rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: c}})
+	records := []rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: c}}
 	for _, s := range p.Steps {
 		if err != nil || s.Phase != rotation.Preconditions {
 			break
@@ -39,10 +44,20 @@ func (r *Runner) ask(ctx context.Context, p *rotation.Plan, instead string) (n N
 				continue
 			}
 			var res rotation.Result
-			res, err = ask(ctx, s, past.For(s))
+			res, err = ask(ctx, s, rotation.PastOf(records).For(s))
+			for k, v := range res.Facts {
+				res.Facts[k] = r.Scrub(v)
+				n.Facts = append(n.Facts, rotation.Fact{Step: s.Key, Key: k, Value: res.Facts[k]})
+			}
+			records = append(records, rotation.Record{Outcome: rotation.Noted, Chain: p.Chain, Step: s.Key, Facts: res.Facts}) // later ones go by it
+			if s.Key == plan.Discover {
+				n.Users = r.Scrub(res.Text)
+				continue
+			}
 			n.Text = cmp.Or(r.Scrub(res.Wait), r.Scrub(res.Text), s.Key+" passes")
 		}
 	}
+	sortFacts(n.Facts)
 	if err != nil {
 		n.OK, n.Text = false, r.Scrub(err.Error())
 		var failure *rotation.Failure

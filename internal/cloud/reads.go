@@ -20,9 +20,9 @@ var reads = map[string][]string{
 		"ListAliases", "ListGrants", "ListKeys", "ListResourceTags", "Sign", "Verify", "VerifyMac"},
 	"CloudTrail": {"LookupEvents"},
 	"RDS":        {"DescribeDBClusters", "DescribeDBInstances"},
-	"Lambda":     {"GetAlias", "GetFunctionConfiguration", "ListVersionsByFunction"},
-	"SSM":        {"GetParameter"},
-	"ECS":        {"DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"},
+	"Lambda":     {"GetAlias", "GetFunctionConfiguration", "ListEventSourceMappings", "ListFunctions", "ListVersionsByFunction"},
+	"SSM":        {"GetParameter", "GetParametersByPath"},
+	"ECS":        {"DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "ListClusters", "ListServices", "ListTasks"},
 	"STS":        {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 }
 

@@ -33,6 +33,8 @@ type Consumer struct {
 	Shape func() Shape
 	// New makes the handler of one environment. It calls nothing.
 	New func(Deps) rotation.Handler
+	// Find makes what finds the users of any secret in one environment; nil where that can't be. It calls nothing.
+	Find func(Deps) Finder
 }
 
 // A Shape is the parameters of one consumer, with rules that its fields' types can't say.

@@ -32,9 +32,18 @@ type Target struct {
 	Recipe      []rotation.Spec  // the kind's steps for it
 	Checks      []Use            // in order
 	Consumers   []Use            // in order
+	Discover    json.RawMessage  // parameters of the step that finds who uses the secret: see Discovery; nil: nobody looks
 	Window      *rotation.Window // from the request
 	Hours       *rotation.Hours  // from the configuration
 	Approvals   []string         // what people must approve, from the configuration; see rotation.Approval.For
+}
+
+// Discover is the key, the name and the handler of the step that finds who uses the secret, whatever its kind.
+const Discover = "discover"
+
+// A Discovery is the parameters of that step.
+type Discovery struct {
+	UsedBy []string `json:"used_by,omitempty"` // users that people name, because nothing finds them
 }
 
 // A Use is a check or a consumer of a target. Its name is unique among them.
@@ -139,6 +148,10 @@ func (b *builder) build(urgent bool) error {
 		case rotation.Deploy:
 			b.consumers(&b.plan.Steps, rotation.Step{Phase: phase, Name: "deploy"})
 		case rotation.Preconditions:
+			if b.target.Discover != nil { // before the consumers, which may refuse
+				b.plan.Steps = append(b.plan.Steps, rotation.Step{Key: Discover, Phase: phase, Name: Discover, Uses: Discover, With: b.target.Discover, Looks: true,
+					Reads: []string{"preflight"}})
+			}
 			b.consumers(&b.plan.Steps, rotation.Step{Phase: phase, Name: "preflight", Looks: true})
 			b.checks(&b.plan.Steps, phase, "baseline", "baseline", "")
 		case rotation.Validate:

@@ -64,6 +64,20 @@ func TestBuildOrdersStepsByPhaseAndUndoBesideThem(t *testing.T) {
 	}
 }
 
+// Who uses the secret is found before consumers are looked at, which may refuse, and by what the kind found alone.
+func TestUsersAreFoundBeforeConsumersAreLookedAt(t *testing.T) {
+	in := input()
+	in.Targets[0].Consumers = []plan.Use{{Name: "web", Uses: "consumer/ecs"}}
+	in.Targets[0].Discover = json.RawMessage(`{"used_by":["a batch job"]}`)
+	p := build(t, in)[0]
+	if got, want := keys(p.Steps[:4]), "preflight discover consumer/web baseline/health"; got != want {
+		t.Errorf("steps %s\nwant  %s", got, want)
+	}
+	if s := p.Steps[1]; !s.Looks || s.Uses != plan.Discover || s.Name != plan.Discover || strings.Join(s.Reads, " ") != "preflight" || string(s.With) != `{"used_by":["a batch job"]}` {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestConsumersFollowWhatIsLiveBothWays(t *testing.T) {
 	in := input()
 	in.Targets = in.Targets[:1]

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/problem"
@@ -16,6 +19,9 @@ type Block struct {
 	Target *problem.Node `json:"target" yaml:"target" rekey:"required"`
 	// Consumers take up the new credential when it is deployed.
 	Consumers []*problem.Node `json:"consumers,omitempty" yaml:"consumers"`
+	// UsedBy names, in words, who else uses it and isn't found nor restarted by Rekey: "batch job nightly-export",
+	// "the partner's SFTP". Before a merge and in the evidence they stand beside those that are found.
+	UsedBy []problem.Text `json:"used_by,omitempty" yaml:"used_by"`
 	// Checks prove that it works: one check each, and optionally its name.
 	Checks []*problem.Node `json:"checks,omitempty" yaml:"checks"`
 }
@@ -96,7 +102,35 @@ func (e *Entry) environment(f problem.Field, shapes Shapes, l *problem.List) *En
 		}
 	}
 	config.Unique(env.Consumers, nil, l)
+	env.UsedBy = usedBy(b.UsedBy, l)
 	return env
+}
+
+// Bounds of used_by: each is a line in comments and in a graph.
+const (
+	mostUsers = 20
+	mostUser  = 100 // characters
+)
+
+func usedBy(users []problem.Text, l *problem.List) (all []string) {
+	seen := map[string]bool{}
+	for i, u := range users {
+		switch {
+		case i == mostUsers:
+			l.Add(u.Pos, "out-of-range", "sum some of them up", "more than %d users", mostUsers)
+			return all
+		case strings.TrimSpace(u.Value) == "":
+			l.Add(u.Pos, "value", "say who uses the secret: batch job nightly-export", "this user is empty")
+		case strings.ContainsFunc(u.Value, unicode.IsControl), utf8.RuneCountInString(u.Value) > mostUser:
+			l.Add(u.Pos, "value", "say it in a few words: batch job nightly-export", "a user is one line of at most %d characters", mostUser)
+		case seen[u.Value]:
+			l.Add(u.Pos, "duplicate-item", "remove one of the two", "%s is listed twice", problem.Quote(u.Value))
+		default:
+			all = append(all, u.Value)
+		}
+		seen[u.Value] = true
+	}
+	return all
 }
 
 // Check holds the registry against the configuration and the clock: environments, names of checks, targets that

@@ -46,6 +46,7 @@ type Environment struct {
 	TargetShape any             // the kind's shape
 	Consumers   []Use           // in order
 	Checks      []Use           // in order
+	UsedBy      []string        // users that nothing finds, in words, in order
 	Pos         problem.Pos     // of the environment's name in the block
 }
 

@@ -14,6 +14,7 @@ func Does(s rotation.Step) string {
 	}
 	if text := map[string]string{
 		"preflight":    "looks, changes nothing: target, permissions, nothing half-done by others",
+		"discover":     "finds who uses the secret, as far as that can be seen, and how the registry differs",
 		"baseline":     s.Uses + " must be green before anything is changed",
 		"create":       "makes the new credential and stores it as pending",
 		"set":          "lets the target system accept the new credential too",

@@ -40,6 +40,7 @@ func TestTheAnswerOfEachState(t *testing.T) {
 		"adoption":              {"dev validated, adopted/web waits", "kept until adopted/web is done"},
 		"back-stuck":            {"dev stuck rolling back, at back/web", "live again since 23 Nov 09:26 UTC"},
 		"discard-stuck":         {"dev stuck rolling back, at discard", "live again since 23 Nov 09:26 UTC"},
+		"users":                 {"dev and stage validated, prod waits for its window", "goes 25 Nov 09:21 UTC"},
 		"superseded":            {"dev superseded by 2026-11-23-stolen", "kept by the rotation that took over"},
 		"missed":                {"prod never began: its window has passed", "live"},
 		"hostile":               {"dev rolled back", "live again since 23 Nov 09:22 UTC"},

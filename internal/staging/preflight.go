@@ -59,7 +59,7 @@ func (l *Labels) Preview(ctx context.Context, t Secret, past rotation.Past) (rot
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	return rotation.Result{Text: fmt.Sprintf("current %s, %s, encrypted with %s; its value was not read", version(s.at[Current]),
+	return rotation.Result{Facts: found(s), Text: fmt.Sprintf("current %s, %s, encrypted with %s; its value was not read", version(s.at[Current]),
 		count(len(s.VersionIdsToStages), "labelled version"), keyName(aws.ToString(s.KmsKeyId)))}, nil
 }
 

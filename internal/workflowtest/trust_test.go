@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rastup/rekey/internal/cloud"
 )
 
 // The trust policies in docs/trust are what people copy. They are evaluated here as IAM does, for the OIDC tokens that
@@ -256,6 +258,33 @@ func TestReadersReadNoValue(t *testing.T) {
 		for _, a := range []string{"secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:GetParameter*"} {
 			if !slices.Contains(denied, a) {
 				t.Errorf("%s doesn't deny %s", name, a)
+			}
+		}
+	}
+}
+
+// Before a merge everything is looked at that shows no value by its purpose: not parameters. What a page says of it is all
+// there is.
+func TestAPreviewMayLookWhoUsesASecret(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/consumers.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := policies(t)["preview-permissions"].Statement[0].Action
+	for service, operations := range map[string][]string{
+		"ecs":    {"ListClusters", "ListServices", "DescribeServices", "ListTasks", "DescribeTasks", "DescribeTaskDefinition"},
+		"lambda": {"ListFunctions", "ListEventSourceMappings"}, "ssm": {"GetParametersByPath"},
+	} {
+		for _, operation := range operations {
+			action := service + ":" + operation
+			if slices.Contains(allowed, action) == (service == "ssm") {
+				t.Errorf("%s: allowed %t", action, service == "ssm")
+			}
+			if !cloud.Reads(map[string]string{"ecs": "ECS", "lambda": "Lambda", "ssm": "SSM"}[service], operation) {
+				t.Errorf("%s counts as a change, and wouldn't leave", action)
+			}
+			if !bytes.Contains(page, []byte("`"+action+"`")) {
+				t.Errorf("docs/consumers.md doesn't name %s", action)
 			}
 		}
 	}

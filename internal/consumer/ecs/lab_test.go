@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
@@ -103,11 +104,15 @@ func plain(arn string) own.Definition {
 
 // restart is another process.
 func (l *lab) restart() *lab {
+	l.handler = New(consumer.Deps{ECS: l.client(), Now: l.clock.Now})
+	return l
+}
+
+func (l *lab) client() *ecs.Client {
 	session, err := cloud.Open(l.t.Context(), cloud.Options{Region: sandbox.Home.Region, Endpoint: l.url,
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), Writes: rate.NewLimiter(rate.Inf, 1), Backoff: retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })})
 	l.ok(err)
-	l.handler = New(consumer.Deps{ECS: session.ECS(), Now: l.clock.Now})
-	return l
+	return session.ECS()
 }
 
 func (l *lab) ok(err error) {

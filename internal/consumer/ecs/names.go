@@ -40,28 +40,44 @@ func names(ref, arn string) (m mention, ok bool) {
 	return m, ref == arn || ref == short || ref == bare
 }
 
-// mentions are all places where a task definition names the secret.
-func mentions(d *types.TaskDefinition, arn string) (all []mention) {
-	add := func(c types.ContainerDefinition, what, ref string) {
-		if m, ok := names(ref, arn); ok {
-			m.where = cloud.Line(aws.ToString(c.Name)) + " (" + cloud.Line(what) + ")"
-			all = append(all, m)
-		}
-	}
+// A place is where a task definition can name a secret.
+type place struct {
+	container, what string
+	ref             string // what stands there
+}
+
+func (p place) where() string { return p.container + " (" + p.what + ")" }
+
+// places are all of a task definition. Those of variables hold what may be a value itself: it must not leave this package.
+func places(d *types.TaskDefinition) (all []place) {
 	for _, c := range d.ContainerDefinitions {
+		add := func(what string, ref *string) {
+			all = append(all, place{cloud.Line(aws.ToString(c.Name)), cloud.Line(what), aws.ToString(ref)})
+		}
 		for _, s := range c.Secrets {
-			add(c, aws.ToString(s.Name), aws.ToString(s.ValueFrom))
+			add(aws.ToString(s.Name), s.ValueFrom)
 		}
 		if c.LogConfiguration != nil {
 			for _, s := range c.LogConfiguration.SecretOptions {
-				add(c, "log option "+aws.ToString(s.Name), aws.ToString(s.ValueFrom))
+				add("log option "+aws.ToString(s.Name), s.ValueFrom)
 			}
 		}
 		if c.RepositoryCredentials != nil {
-			add(c, "repository credentials", aws.ToString(c.RepositoryCredentials.CredentialsParameter))
+			add("repository credentials", c.RepositoryCredentials.CredentialsParameter)
 		}
 		for _, v := range c.Environment { // the program reads it by itself
-			add(c, "by name in "+aws.ToString(v.Name), aws.ToString(v.Value))
+			add("by name in "+aws.ToString(v.Name), v.Value)
+		}
+	}
+	return all
+}
+
+// mentions are all places where a task definition names the secret.
+func mentions(d *types.TaskDefinition, arn string) (all []mention) {
+	for _, p := range places(d) {
+		if m, ok := names(p.ref, arn); ok {
+			m.where = p.where()
+			all = append(all, m)
 		}
 	}
 	return all

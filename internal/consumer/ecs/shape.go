@@ -24,7 +24,7 @@ const (
 
 // Consumer is this consumer's line in the table.
 func Consumer() consumer.Consumer {
-	return consumer.Consumer{Name: "ecs", Shape: func() consumer.Shape { return new(Shape) }, New: New}
+	return consumer.Consumer{Name: "ecs", Shape: func() consumer.Shape { return new(Shape) }, New: New, Find: Find}
 }
 
 // A Shape says which ECS service runs with the secret.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rastup/rekey/internal/cloud"
@@ -44,6 +45,7 @@ type lab struct {
 	t       *testing.T
 	clock   *sandbox.Clock
 	aws     *sandbox.World
+	client  *lambda.Client
 	handler rotation.Handler
 	plan    rotation.Plan
 	records []rotation.Record
@@ -61,7 +63,8 @@ func newLab(t *testing.T, shape Shape, f own.Function) *lab {
 	s, err := cloud.Open(t.Context(), cloud.Options{Region: sandbox.Home.Region, Endpoint: server.URL,
 		Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, ""), Backoff: instantly{}})
 	l.ok(err)
-	l.handler = New(consumer.Deps{Lambda: s.Lambda(), Now: l.clock.Now})
+	l.client = s.Lambda()
+	l.handler = New(consumer.Deps{Lambda: l.client, Now: l.clock.Now})
 	f.Name = "shop"
 	if f.Environment == nil {
 		f.Environment = map[string]string{"SECRET": "shop/stripe", "TOKEN": planted}

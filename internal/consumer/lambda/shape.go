@@ -30,7 +30,7 @@ const (
 
 // Consumer is this consumer's line in the table.
 func Consumer() consumer.Consumer {
-	return consumer.Consumer{Name: "lambda", Shape: func() consumer.Shape { return new(Shape) }, New: New}
+	return consumer.Consumer{Name: "lambda", Shape: func() consumer.Shape { return new(Shape) }, New: New, Find: Find}
 }
 
 // A Shape says which function must run with the new version, and what it takes for that.

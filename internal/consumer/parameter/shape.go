@@ -28,7 +28,7 @@ const DefaultWithin = rotation.Duration(5 * time.Minute)
 
 // Consumer is this consumer's line in the table.
 func Consumer() consumer.Consumer {
-	return consumer.Consumer{Name: "parameter", Shape: func() consumer.Shape { return new(Shape) }, New: New}
+	return consumer.Consumer{Name: "parameter", Shape: func() consumer.Shape { return new(Shape) }, New: New, Find: Find}
 }
 
 // A Shape says which parameter holds what.

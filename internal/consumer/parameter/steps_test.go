@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	client "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rastup/rekey/internal/cloud"
@@ -51,6 +52,7 @@ func (instantly) BackoffDelay(int, error) (time.Duration, error) { return 0, nil
 type lab struct {
 	t       *testing.T
 	aws     *sandbox.World
+	client  *client.Client
 	handler rotation.Handler
 	plan    rotation.Plan
 	records []rotation.Record
@@ -68,7 +70,8 @@ func newLab(t *testing.T, shape Shape, value string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.handler = New(consumer.Deps{SSM: s.SSM()})
+	l.client = s.SSM()
+	l.handler = New(consumer.Deps{SSM: l.client})
 	l.put("String", value)
 	shape.Name = name
 	with, err := json.Marshal(shape)

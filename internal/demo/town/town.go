@@ -186,6 +186,7 @@ func (t *Town) federate() {
 	role("rekey-preview", "rotation-plan.yml", "pull_request")
 	for _, name := range []string{"rekey-reader", "rekey-preview", "rekey-evidence"} {
 		t.AWS.Deny("arn:aws:sts::"+account+":assumed-role/"+name+"/*", "secretsmanager:GetSecretValue", "*")
+		t.AWS.Deny("arn:aws:sts::"+account+":assumed-role/"+name+"/*", "ssm:GetParameter*", "*")
 	}
 	for _, action := range []string{"s3:PutObject", "s3:DeleteObject", "logs:PutLogEvents"} {
 		t.AWS.Deny("arn:aws:sts::"+account+":assumed-role/rekey-reader/*", action, "*")

@@ -20,6 +20,7 @@ const (
 	refused, enable, restore, discarded = "refused", "enable", "restore", "discard"
 
 	factOld    = "old"    // ARN of the key the alias named
+	factAlias  = "alias"  // what who uses the key may know it by
 	factSpec   = "spec"   // of that key
 	factUsage  = "usage"  // likewise
 	factPeriod = "period" // of its automatic rotation, in days; absent: none

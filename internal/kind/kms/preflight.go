@@ -37,7 +37,7 @@ func (h *handler) preview(ctx context.Context, t Target, _ rotation.Past) (rotat
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	return rotation.Result{Text: fmt.Sprintf("%s names %s, %s for %s; it was not used", t.Alias, called(*l.Arn), l.KeySpec, words(l.KeyUsage))}, nil
+	return rotation.Result{Facts: map[string]string{factOld: *l.Arn, factAlias: t.Alias}, Text: fmt.Sprintf("%s names %s, %s for %s; it was not used", t.Alias, called(*l.Arn), l.KeySpec, words(l.KeyUsage))}, nil
 }
 
 // preflight looks whether the key can be replaced, uses it once for what it is for, and records what undoing needs.
@@ -57,7 +57,7 @@ func (h *handler) preflight(ctx context.Context, t Target, past rotation.Past) (
 	if n := len(inherited(f.tags)) + len(ours); n > maxTags {
 		return rotation.Result{}, rotation.Failf("remove tags that nobody needs", "%s would have %d tags with ours, and %d are allowed", called(*l.Arn), n, maxTags)
 	}
-	facts := map[string]string{factOld: *l.Arn, factSpec: string(l.KeySpec), factUsage: string(l.KeyUsage)}
+	facts := map[string]string{factOld: *l.Arn, factAlias: t.Alias, factSpec: string(l.KeySpec), factUsage: string(l.KeyUsage)}
 	if f.period > 0 {
 		facts[factPeriod] = strconv.Itoa(int(f.period))
 	}

@@ -50,6 +50,7 @@ func card(d *document, v report.View, o Options) {
 	d.add(0, next(v))
 	d.add(1, untold(v, o))
 	d.add(3, table(v))
+	d.add(6, blast(v))
 	done := 0
 	for _, i := range v.Checklist {
 		if i.Ticked {

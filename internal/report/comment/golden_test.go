@@ -382,6 +382,17 @@ func TestPlan(t *testing.T) {
 	live, refused := one, one
 	live.Notes = []comment.Note{note(0, true, "target as expected, 4 consumers", ""), note(1, true, "target as expected", "")}
 	refused.Notes = []comment.Note{note(0, false, "version v-half-done carries AWSPENDING", "find out who put it there")}
+	used, listed := one, one
+	used.Plans = reporttest.Plans(reporttest.Secret, func(in *plan.Input) { gated(in); reporttest.Used(in) })
+	listed.Plans = used.Plans
+	for i, p := range used.Plans[:2] {
+		n := note(i, true, "target as expected", "")
+		for k, v := range reporttest.Users(i > 0).Facts() {
+			n.Facts = append(n.Facts, rotation.Fact{Step: plan.Discover, Key: k, Value: v})
+		}
+		n.Chain = p.Chain
+		used.Notes = append(used.Notes, n)
+	}
 	several := one
 	several.Plans = append(append([]rotation.Plan(nil), plans...), reporttest.Plans("search/typesense-admin", gated)...)
 	stolen := one
@@ -407,6 +418,8 @@ func TestPlan(t *testing.T) {
 		"one":      {Requests: []comment.Request{one}, At: at},
 		"live":     {Requests: []comment.Request{live}, At: at, Live: true},
 		"refused":  {Requests: []comment.Request{refused}, At: at, Live: true},
+		"users":    {Requests: []comment.Request{used}, At: at, Live: true},
+		"listed":   {Requests: []comment.Request{listed}, At: at},
 		"several":  {Requests: []comment.Request{several}, At: at},
 		"stolen":   {Requests: []comment.Request{stolen}, At: at},
 		"late":     {Requests: []comment.Request{one}, At: at.AddDate(0, 0, 5)},

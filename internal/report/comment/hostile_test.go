@@ -25,9 +25,9 @@ var github = goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footn
 var (
 	tags = regexp.MustCompile(`(?s)<!--.*?-->|<[^>]*>`)
 	// ours are the elements our texts are made of, with the links that the tests' options make.
-	ours = regexp.MustCompile(`^(?:<!-- rekey:[a-z-]+ \{[ -~]*\} -->|</?(?:p|h3|b|sub|strong|code|table|thead|tbody|tr|ul|ol|li|details|summary|(?:th|td)(?: style="text-align:(?:center|right)")?|` +
+	ours = regexp.MustCompile(`^(?:<!-- rekey:[a-z-]+ \{[ -~]*\} -->|</?(?:p|h3|b|sub|strong|pre|code|code class="language-mermaid"|table|thead|tbody|tr|ul|ol|li|details|summary|(?:th|td)(?: style="text-align:(?:center|right)")?|` +
 		`br|br /|input(?: checked="")? disabled="" type="checkbox"|a(?: href="https://(?:s3\.console|github|jira)\.example/[^"]*")?)>)$`)
-	code      = regexp.MustCompile(`(?s)<code>.*?</code>`)
+	code      = regexp.MustCompile(`(?s)<code(?: class="language-mermaid")?>.*?</code>`)
 	mention   = regexp.MustCompile(`@[A-Za-z0-9]`)
 	reference = regexp.MustCompile(`(?i)#[0-9]|\bGH-[0-9]`)
 	emoji     = regexp.MustCompile(`:[A-Za-z0-9+_-]*[A-Za-z+_-][A-Za-z0-9+_-]*:`)

@@ -45,6 +45,7 @@ type Note struct {
 	rotation.Chain
 	OK         bool
 	Text, Hint string
+	Facts      []rotation.Fact // what was found
 }
 
 // Plan is the comment before a merge: what the merge would do, and what keeps it from it.
@@ -147,6 +148,7 @@ func request(r Request, p Preview, o Options) string {
 			n++
 		}
 		d.add(0, secret(r, r.Plans[i:n], p.At, len(r.Plans) > n-i, p.Live))
+		d.add(2, foreseen(r, r.Plans[i].Secret))
 		i = n
 	}
 	for _, n := range r.Notes {

@@ -64,15 +64,20 @@ func Cases() []Case {
 		}),
 		adoption(), backStuck(), discardStuck(),
 		gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
-		broken(), removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile())
+		broken(), removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile(), used())
 	return cases
 }
 
 // play runs dev, stage and prod for d, each after the one before.
 func play(name string, d time.Duration, change func([]*Player)) Case {
+	return playing(name, d, nil, change)
+}
+
+// playing is play of what in changes.
+func playing(name string, d time.Duration, in func(*plan.Input), change func([]*Player)) Case {
 	c := Case{Name: name, Secret: Secret, Rotation: Rotation, Now: Monday.Add(d)}
 	var ps []*Player
-	for i, p := range Plans(Secret, nil) {
+	for i, p := range Plans(Secret, in) {
 		ps = append(ps, NewPlayer(p, Monday.Add(time.Duration(i)*5*time.Minute)))
 	}
 	if change != nil {

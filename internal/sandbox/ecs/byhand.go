@@ -125,6 +125,31 @@ func (s *Service) MakeByHand(p wire.Place, spec Spec, now time.Time) error {
 	return nil
 }
 
+// RunByHand starts a task of no service, as RunTask or a schedule does, in a cluster that is made where there is none.
+func (s *Service) RunByHand(p wire.Place, cluster, definition string, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.defined(p, definition)
+	if d == nil {
+		return fmt.Errorf("run a task by hand: no task definition %q", definition)
+	}
+	if s.clusters[p] == nil {
+		s.clusters[p] = map[string]map[string]*service{}
+	}
+	if s.clusters[p][cluster] == nil {
+		s.clusters[p][cluster] = map[string]*service{}
+	}
+	if s.alone[p] == nil {
+		s.alone[p] = map[string][]*task{}
+	}
+	t := &task{id: s.random.Text(32, wire.Hex), definition: d.arn, created: now, started: now, versions: map[string]string{}}
+	if err := s.pull(p, t, now); err != nil {
+		return fmt.Errorf("run a task by hand: %w", err)
+	}
+	s.alone[p][cluster] = append(s.alone[p][cluster], t)
+	return nil
+}
+
 // edit does something to a service as it is now.
 func (s *Service) edit(p wire.Place, cluster, name string, now time.Time, f func(*service)) {
 	s.mu.Lock()

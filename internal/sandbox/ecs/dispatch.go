@@ -25,6 +25,7 @@ func operations() map[string]operation {
 	return map[string]operation{
 		"DescribeServices": (*Service).describeServices, "DescribeTaskDefinition": (*Service).describeTaskDefinition,
 		"UpdateService": (*Service).updateService, "ListTasks": (*Service).listTasks, "DescribeTasks": (*Service).describeTasks,
+		"ListClusters": (*Service).listClusters, "ListServices": (*Service).listServices,
 	}
 }
 

@@ -50,6 +50,7 @@ type Service struct {
 	read     Reader
 	pace     Pace
 	clusters map[wire.Place]map[string]map[string]*service // cluster, then service
+	alone    map[wire.Place]map[string][]*task             // of no service, by cluster
 	defs     map[string]*definition                        // by ARN
 	latest   map[wire.Place]map[string]int                 // revision of each family
 }
@@ -93,7 +94,7 @@ type task struct {
 // New is a service without a cluster. Tasks read their secrets by read.
 func New(r *wire.Random, read Reader) *Service {
 	return &Service{random: r, read: read, pace: Pace{10 * time.Second, 15 * time.Second, 5 * time.Second},
-		clusters: map[wire.Place]map[string]map[string]*service{}, defs: map[string]*definition{}, latest: map[wire.Place]map[string]int{}}
+		clusters: map[wire.Place]map[string]map[string]*service{}, alone: map[wire.Place]map[string][]*task{}, defs: map[string]*definition{}, latest: map[wire.Place]map[string]int{}}
 }
 
 // SetPace changes how fast rollouts go.

@@ -2,7 +2,10 @@ package ecs
 
 import (
 	"encoding/base64"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/sandbox/wire"
@@ -16,42 +19,130 @@ func (s *Service) listTasks(r *wire.Request) (any, error) {
 	if err := r.Into(&in); err != nil {
 		return nil, err
 	}
-	if in.ServiceName == "" {
-		return nil, wire.Refuse("InvalidParameterException", "the sandbox lists the tasks of one service only")
-	}
-	v, err := s.open(r, in.Cluster, in.ServiceName)
+	all, err := s.tasksOf(r, in.Cluster, in.ServiceName)
 	if err != nil {
 		return nil, err
 	}
-	size := 100
-	if in.MaxResults != nil {
-		size = *in.MaxResults
-	}
-	raw, _ := base64.RawURLEncoding.DecodeString(in.NextToken) // what can't be decoded is no number either
-	from, _ := strconv.Atoi(string(raw))
-	if size < 1 || size > 100 || in.NextToken != "" && from < 1 {
-		return nil, wire.Refuse("InvalidParameterException", "Invalid maxResults or token.")
+	var arns []string
+	for _, t := range all {
+		if s.listed(t.task, in.DesiredStatus == "STOPPED", r.At) {
+			arns = append(arns, t.arn)
+		}
 	}
 	var out struct {
 		ARNs []string `json:"taskArns"`
 		Next string   `json:"nextToken,omitempty"`
 	}
-	out.ARNs = []string{}
-	n := 0
-	for _, t := range v.tasks {
-		if !s.listed(t, in.DesiredStatus == "STOPPED", r.At) {
-			continue
+	out.ARNs, out.Next, err = page(arns, in.MaxResults, in.NextToken)
+	return out, err
+}
+
+// A placed task is one with its ARN.
+type placed struct {
+	*task
+	arn string
+}
+
+// tasksOf are those of a service, or of all of the cluster.
+func (s *Service) tasksOf(r *wire.Request, cluster, service string) (all []placed, err error) {
+	if service != "" {
+		v, err := s.open(r, cluster, service)
+		if err != nil {
+			return nil, err
 		}
-		if n++; n <= from {
-			continue
+		for _, t := range v.tasks {
+			all = append(all, placed{t, v.taskARN(t)})
 		}
-		if len(out.ARNs) == size {
-			out.Next = base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(from + size)))
-			break
-		}
-		out.ARNs = append(out.ARNs, v.taskARN(t))
+		return all, nil
 	}
-	return out, nil
+	if err := r.May("ecs:ListTasks", "*"); err != nil { // Service Authorization Reference: no resource but container instances
+		return nil, err
+	}
+	c, err := s.cluster(r.Place, cluster)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		s.settle(c[name], r.At)
+		for _, t := range c[name].tasks {
+			all = append(all, placed{t, c[name].taskARN(t)})
+		}
+	}
+	for _, t := range s.alone[r.Place][short(cluster)] {
+		all = append(all, placed{t, arnOf(r.Place, "task/"+short(cluster)+"/"+t.id)})
+	}
+	return all, nil
+}
+
+// page is the part of a list that is asked for, a hundred at most, and the token of the next.
+func page(all []string, most *int, token string) (some []string, next string, err error) {
+	size := 100
+	if most != nil {
+		size = *most
+	}
+	raw, _ := base64.RawURLEncoding.DecodeString(token) // what can't be decoded is no number either
+	from, _ := strconv.Atoi(string(raw))
+	if size < 1 || size > 100 || token != "" && from < 1 {
+		return nil, "", wire.Refuse("InvalidParameterException", "Invalid maxResults or token.")
+	}
+	some = append([]string{}, all[min(from, len(all)):min(from+size, len(all))]...)
+	if from+size < len(all) {
+		next = base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(from + size)))
+	}
+	return some, next, nil
+}
+
+func (s *Service) listClusters(r *wire.Request) (any, error) {
+	var in struct {
+		NextToken  string
+		MaxResults *int
+	}
+	if err := r.Into(&in); err != nil {
+		return nil, err
+	}
+	if err := r.May("ecs:ListClusters", "*"); err != nil {
+		return nil, err
+	}
+	var arns []string
+	for _, name := range slices.Sorted(maps.Keys(s.clusters[r.Place])) {
+		arns = append(arns, arnOf(r.Place, "cluster/"+name))
+	}
+	var out struct {
+		ARNs []string `json:"clusterArns"`
+		Next string   `json:"nextToken,omitempty"`
+	}
+	var err error
+	out.ARNs, out.Next, err = page(arns, in.MaxResults, in.NextToken)
+	return out, err
+}
+
+func (s *Service) listServices(r *wire.Request) (any, error) {
+	var in struct {
+		Cluster, NextToken string
+		MaxResults         *int
+	}
+	if err := r.Into(&in); err != nil {
+		return nil, err
+	}
+	if err := r.May("ecs:ListServices", "*"); err != nil {
+		return nil, err
+	}
+	c, err := s.cluster(r.Place, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		if c[name].status != "INACTIVE" { // Amazon ECS API reference, Service: such a one may no longer be listed
+			arns = append(arns, c[name].arn())
+		}
+	}
+	var out struct {
+		ARNs []string `json:"serviceArns"`
+		Next string   `json:"nextToken,omitempty"`
+	}
+	out.ARNs, out.Next, err = page(arns, in.MaxResults, in.NextToken)
+	return out, err
 }
 
 // listed says whether a task is in the list of the stopped, or of the others.
@@ -67,7 +158,7 @@ type shownTask struct {
 	Cluster    string      `json:"clusterArn"`
 	Definition string      `json:"taskDefinitionArn"`
 	Group      string      `json:"group"`
-	By         string      `json:"startedBy"`
+	By         string      `json:"startedBy,omitempty"`
 	Last       string      `json:"lastStatus"`
 	Desired    string      `json:"desiredStatus"`
 	Created    *wire.Epoch `json:"createdAt,omitempty"`
@@ -109,6 +200,14 @@ func (s *Service) describeTasks(r *wire.Request) (any, error) {
 					found = true
 					out.Tasks = append(out.Tasks, v.showTask(t, r.At))
 				}
+			}
+		}
+		for _, t := range s.alone[r.Place][short(in.Cluster)] {
+			if t.id == short(ref) {
+				found = true
+				family, _, _ := strings.Cut(short(t.definition), ":")
+				out.Tasks = append(out.Tasks, shownTask{ARN: arn, Cluster: arnOf(r.Place, "cluster/"+short(in.Cluster)), Definition: t.definition,
+					Group: "family:" + family, Last: "RUNNING", Desired: "RUNNING", Created: wire.EpochOf(t.created), Started: wire.EpochOf(t.started)})
 			}
 		}
 		if !found {

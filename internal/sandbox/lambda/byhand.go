@@ -34,6 +34,13 @@ func (s *Service) MakeByHand(p wire.Place, f Function, now time.Time) (arn strin
 	return made.arn()
 }
 
+// MapByHand makes an event source mapping.
+func (s *Service) MapByHand(p wire.Place, made Source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sources[p] = append(s.sources[p], source{made, s.random.UUID()})
+}
+
 // ChangeByHand changes $LATEST as a person would, at once.
 func (s *Service) ChangeByHand(p wire.Place, name string, now time.Time, change func(*Function)) {
 	s.mu.Lock()

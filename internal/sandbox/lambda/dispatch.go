@@ -12,6 +12,15 @@ import (
 
 const prefix = "/2015-03-31/functions/"
 
+// lists are the operations on no one function, by path.
+var lists = map[string]struct {
+	name string
+	do   func(*Service, *wire.Request) (any, error)
+}{
+	"/2015-03-31/functions":             {"ListFunctions", (*Service).listFunctions},
+	"/2015-03-31/event-source-mappings": {"ListEventSourceMappings", (*Service).listSources},
+}
+
 // An operation answers with the lock held.
 type operation struct {
 	method, path string // below the function's name
@@ -31,10 +40,29 @@ func operations() map[string]operation {
 }
 
 // Operations are those the sandbox serves, by AWS's names.
-func Operations() []string { return slices.Sorted(maps.Keys(operations())) }
+func Operations() []string {
+	names := slices.Collect(maps.Keys(operations()))
+	for _, l := range lists {
+		names = append(names, l.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// listed is the path of a list that the request asks for; "" when it asks for none.
+func listed(r *wire.Request) string {
+	path := strings.TrimSuffix(r.Path, "/")
+	if _, ok := lists[path]; !ok || r.HTTP.Method != http.MethodGet {
+		return ""
+	}
+	return path
+}
 
 // Name finds the operation in a request's method and path, and answers what it is aimed at: "NAME", "NAME:ALIAS".
 func Name(r *wire.Request) (op, target string) {
+	if path := listed(r); path != "" {
+		return lists[path].name, ""
+	}
 	name, rest, ok := strings.Cut(strings.TrimPrefix(r.Path, prefix), "/")
 	if !ok || !strings.HasPrefix(r.Path, prefix) {
 		return "", ""
@@ -54,6 +82,9 @@ func Name(r *wire.Request) (op, target string) {
 
 // Serve answers one request: a value to write as JSON, or a *wire.Error.
 func (s *Service) Serve(r *wire.Request) (any, error) {
+	if path := listed(r); path != "" {
+		return s.list(r, path)
+	}
 	op, target := Name(r)
 	o, ok := operations()[op]
 	if !ok {

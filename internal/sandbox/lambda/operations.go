@@ -14,7 +14,8 @@ import (
 type configurationJSON struct {
 	FunctionName, FunctionArn, Version, CodeSha256 string
 	Description, Handler, Runtime, Role            string
-	LastModified, RevisionId, State                string
+	LastModified, RevisionId                       string
+	State                                          string `json:",omitempty"`
 	LastUpdateStatus                               string `json:",omitempty"`
 	LastUpdateStatusReason                         string `json:",omitempty"`
 	LastUpdateStatusReasonCode                     string `json:",omitempty"`

@@ -53,6 +53,19 @@ type Service struct {
 	takes     time.Duration // that an update is in progress
 	fails     bool          // the next update does, in the end
 	functions map[wire.Place]map[string]*function
+	sources   map[wire.Place][]source
+}
+
+// A Source is an event source mapping as a person makes it.
+type Source struct {
+	Function string            // its name
+	From     string            // ARN of what it takes events from; "" of one that isn't AWS's
+	Access   map[string]string // the ARN of a secret, by type of access: "BASIC_AUTH"
+}
+
+type source struct {
+	Source
+	id string
 }
 
 // A configuration is what a version runs with.
@@ -89,7 +102,7 @@ type running struct {
 
 // New is a service without a function.
 func New(r *wire.Random) *Service {
-	return &Service{random: r, takes: 4 * time.Second, functions: map[wire.Place]map[string]*function{}}
+	return &Service{random: r, takes: 4 * time.Second, functions: map[wire.Place]map[string]*function{}, sources: map[wire.Place][]source{}}
 }
 
 func (f *function) arn() string {

@@ -1,5 +1,6 @@
 // Package ssm is the part of AWS Systems Manager Parameter Store that a pointer needs: one parameter is read and
-// overwritten, and its versions are listed and labelled. It owns parameters, their versions and labels.
+// overwritten, those of a path are listed, and its versions are listed and labelled. It owns parameters, their versions and
+// labels.
 //
 // An overwrite has no token: each one makes another version, of which a hundred are kept. A label is on one version at a
 // time, and moves without a condition. A SecureString is answered as ciphertext unless it is asked for decrypted.
@@ -138,7 +139,7 @@ func (s *Service) Labelled(p wire.Place, name, label string) (number int, value 
 
 // Operations are those the sandbox serves, by AWS's names.
 func Operations() []string {
-	return []string{"GetParameter", "GetParameterHistory", "LabelParameterVersion", "PutParameter", "UnlabelParameterVersion"}
+	return []string{"GetParameter", "GetParameterHistory", "GetParametersByPath", "LabelParameterVersion", "PutParameter", "UnlabelParameterVersion"}
 }
 
 // Target is what the caller names: the parameter.
@@ -155,6 +156,8 @@ func (s *Service) Serve(r *wire.Request) (any, error) {
 	switch r.Operation {
 	case "GetParameter":
 		return s.get(r)
+	case "GetParametersByPath":
+		return s.list(r)
 	case "PutParameter":
 		return s.put(r)
 	case "GetParameterHistory":
@@ -189,7 +192,12 @@ type parameterJSON struct {
 	LastModifiedDate                 *wire.Epoch
 }
 
-// shown is a version's value as it is answered.
+// show is a version as it is answered.
+func (p *parameter) show(v *version, arn string, decrypted bool) parameterJSON {
+	return parameterJSON{p.name, p.kind, p.shown(v, decrypted), arn, p.data, v.number, "", wire.EpochOf(v.made)}
+}
+
+// shown is its value.
 func (p *parameter) shown(v *version, decrypted bool) string {
 	if p.kind == "SecureString" && !decrypted {
 		return "AQICAHh" + strings.Repeat("c", 40)
@@ -220,7 +228,7 @@ func (s *Service) get(r *wire.Request) (any, error) {
 	if v == nil {
 		return nil, noVersion(p, selector)
 	}
-	out := parameterJSON{p.name, p.kind, p.shown(v, in.WithDecryption), arn, p.data, v.number, "", wire.EpochOf(v.made)}
+	out := p.show(v, arn, in.WithDecryption)
 	if selector != "" {
 		out.Selector = ":" + selector
 	}

@@ -54,10 +54,10 @@ var served = map[string][]string{
 	"iam":            {"GetRole", "SimulatePrincipalPolicy"},
 	"cloudtrail":     {"LookupEvents"},
 	"monitoring":     {"DescribeAlarms", "DescribeAlarmHistory", "GetMetricData"},
-	"lambda":         {"GetFunctionConfiguration", "UpdateFunctionConfiguration", "ListVersionsByFunction", "PublishVersion", "GetAlias", "UpdateAlias"},
-	"ssm":            {"GetParameter", "GetParameterHistory", "LabelParameterVersion", "PutParameter", "UnlabelParameterVersion"},
+	"lambda":         {"GetFunctionConfiguration", "UpdateFunctionConfiguration", "ListVersionsByFunction", "PublishVersion", "GetAlias", "UpdateAlias", "ListFunctions", "ListEventSourceMappings"},
+	"ssm":            {"GetParameter", "GetParameterHistory", "GetParametersByPath", "LabelParameterVersion", "PutParameter", "UnlabelParameterVersion"},
 	"rds":            {"DescribeDBInstances", "DescribeDBClusters", "ModifyDBInstance", "ModifyDBCluster"},
-	"ecs":            {"DescribeServices", "DescribeTaskDefinition", "UpdateService", "ListTasks", "DescribeTasks"},
+	"ecs":            {"DescribeServices", "DescribeTaskDefinition", "UpdateService", "ListTasks", "DescribeTasks", "ListClusters", "ListServices"},
 	"kms":            {"CreateKey", "DescribeKey", "GetKeyPolicy", "ListKeys", "ListResourceTags", "ListAliases", "ListGrants", "TagResource", "UntagResource", "CreateAlias", "UpdateAlias", "DeleteAlias", "EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "GetKeyRotationStatus", "EnableKeyRotation", "GetKeyLastUsage", "GetPublicKey", "Encrypt", "Decrypt", "Sign", "Verify", "GenerateMac", "VerifyMac"},
 }
 
