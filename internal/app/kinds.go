@@ -161,7 +161,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 	}
 	deps := kind.On(session, a.redact.Add)
 	deps.Now, deps.Transport, deps.Dial = a.Clock.Now, a.Services, a.Dial
-	deps.Programs = program.Place{Checkout: a.Root, Lookup: a.Lookup, Seen: a.redact.Add, Clean: a.redact.String, Now: a.Clock.Now}
+	deps.Programs = program.Place{Checkout: a.Root, Lookup: a.Lookup, Redact: a.redact, Now: a.Clock.Now}
 	all := map[string]rotation.Handler{}
 	for _, k := range Kinds() {
 		all["kind/"+k.Name] = k.New(deps)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rastup/rekey/internal/problem"
+	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -32,8 +33,7 @@ type Program struct {
 type Place struct {
 	Checkout string                                     // absolute path of the repository's checkout
 	Lookup   func(name string) (value string, set bool) // this process's environment variables
-	Seen     func([]byte)                               // told the values that are secret by their name
-	Clean    func(string) string                        // takes out of a text what is known to be secret
+	Redact   *redact.Set                                // knows the secrets of this process, and is told values that are secret by their name
 	Now      func() time.Time
 }
 
@@ -138,7 +138,7 @@ func (p Program) Environ(at Place, plan rotation.Plan) ([]string, error) {
 		}
 		if v, ok := at.Lookup(name); ok {
 			if values[name] = v; secretName.MatchString(name) {
-				at.Seen([]byte(v))
+				at.Redact.Add([]byte(v))
 			}
 		}
 	}
