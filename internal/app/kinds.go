@@ -11,9 +11,11 @@ import (
 	"github.com/rastup/rekey/internal/check/command"
 	"github.com/rastup/rekey/internal/check/http"
 	"github.com/rastup/rekey/internal/consumer"
+	consumercommand "github.com/rastup/rekey/internal/consumer/command"
 	"github.com/rastup/rekey/internal/consumer/ecs"
 	"github.com/rastup/rekey/internal/consumer/lambda"
 	"github.com/rastup/rekey/internal/consumer/parameter"
+	"github.com/rastup/rekey/internal/consumer/terraform"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kms"
 	"github.com/rastup/rekey/internal/kind/manual"
@@ -60,6 +62,8 @@ func Consumers() []consumer.Consumer {
 		ecs.Consumer(),
 		lambda.Consumer(),
 		parameter.Consumer(),
+		consumercommand.Consumer(),
+		terraform.Consumer(),
 	}
 }
 
@@ -172,7 +176,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 		all["check/"+c.Name] = c.New(d)
 	}
 	for _, c := range Consumers() {
-		all["consumer/"+c.Name] = c.New(consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now})
+		all["consumer/"+c.Name] = c.New(consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now, Programs: deps.Programs, Arm: d.Arm})
 	}
 	return all, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -27,7 +28,8 @@ func (r *Runner) ask(ctx context.Context, p *rotation.Plan, instead string) (n N
 	n = Note{Chain: p.Chain, OK: true}
 	c := &rotation.Claim{Plan: *p}
 	handlers, err := r.Handlers(ctx, c)
-	past := rotation.PastOf([]rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: c}})
+	records := []rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: c}}
+	var texts []string
 	for _, s := range p.Steps {
 		if err != nil || s.Phase != rotation.Preconditions {
 			break
@@ -35,14 +37,16 @@ func (r *Runner) ask(ctx context.Context, p *rotation.Plan, instead string) (n N
 		if s.Looks {
 			ask := handlers[s.Uses][cmp.Or(instead, s.Name)]
 			if ask == nil {
-				n.Text = "not looked at: " + s.Uses + " can't without reading a value"
+				texts = append(texts, "not looked at: "+s.Uses+" can't without reading a value")
 				continue
 			}
 			var res rotation.Result
-			res, err = ask(ctx, s, past.For(s))
-			n.Text = cmp.Or(r.Scrub(res.Wait), r.Scrub(res.Text), s.Key+" passes")
+			res, err = ask(ctx, s, rotation.PastOf(records).For(s))
+			texts = append(texts, cmp.Or(r.Scrub(res.Wait), r.Scrub(res.Text), s.Key+" passes"))
+			records = append(records, rotation.Record{Outcome: rotation.Done, Step: s.Key, Facts: res.Facts}) // consumers go by what the kind found
 		}
 	}
+	n.Text = strings.Join(texts, "; ")
 	if err != nil {
 		n.OK, n.Text = false, r.Scrub(err.Error())
 		var failure *rotation.Failure

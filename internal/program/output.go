@@ -12,9 +12,9 @@ const (
 	lineWidth   = 200 // characters of each
 )
 
-// kept is what is kept of a program's output, and its last lines for text. While the redactor knows a value
+// Kept is what is kept of a program's output, and its last lines for text. While the redactor knows a value
 // that is too short to be found in text, nothing is shown that may hold it.
-func (at Place) kept(output []byte) (file []byte, lines string) {
+func (at Place) Kept(output []byte) (file []byte, lines string) {
 	if n := at.Redact.TooShort(); n > 0 {
 		why := fmt.Sprintf("output withheld: %d of the secrets known here have fewer characters than can be told from ordinary text, and it might hold them", n)
 		return []byte(why + "\n"), "; " + why

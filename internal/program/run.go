@@ -65,7 +65,7 @@ func (p Program) Execute(ctx context.Context, at Place, plan rotation.Plan, l Li
 		return End{}, fmt.Errorf("run %s: %w", p, err)
 	}
 	e := End{Code: res.Code, Signal: res.Signal, TimedOut: res.TimedOut, Took: rounded(res.Took)}
-	e.Output, e.Lines = at.kept(res.Output)
+	e.Output, e.Lines = at.Kept(res.Output)
 	switch {
 	case e.TimedOut:
 		e.What = fmt.Sprintf("%s was stopped after its limit of %s", p, l.Within)
@@ -121,4 +121,14 @@ func (r *Runs) Begin(token, recorded string) (record string) {
 	n, _ := strconv.Atoi(recorded)
 	r.allowed[token] = strconv.Itoa(n + 1)
 	return r.allowed[token]
+}
+
+// Unbegun takes back that a run began: it came to nothing before it could change anything.
+func (r *Runs) Unbegun(token, recorded string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.allowed == nil {
+		r.allowed = map[string]string{}
+	}
+	r.allowed[token] = recorded
 }
