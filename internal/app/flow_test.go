@@ -53,6 +53,7 @@ type town struct {
 	clock *sandbox.Clock
 	url   string
 	runs  int
+	env   map[string]string // variables of the process
 }
 
 type standing struct{ *sandbox.Clock }
@@ -99,7 +100,7 @@ func (w *town) process() *app.App {
 	w.t.Helper()
 	w.runs++
 	a := app.New(app.World{Root: w.root, Config: ".github/rekey.yml", Actor: "ana", Program: "test", Clock: standing{w.clock},
-		Self: rotation.Runner{ID: fmt.Sprint("run ", w.runs), Nonce: fmt.Sprint(w.runs)}, Lookup: func(string) (string, bool) { return "", false },
+		Self: rotation.Runner{ID: fmt.Sprint("run ", w.runs), Nonce: fmt.Sprint(w.runs)}, Lookup: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok },
 		Cloud: cloud.Options{Endpoint: w.url, Credentials: credentials.NewStaticCredentialsProvider(sandbox.AccessKeyID, sandbox.SecretAccessKey, "")},
 		Warn:  func(s string) { w.t.Error("warning: ", s) }})
 	if found := a.Load(); found.Len() > 0 {
