@@ -192,7 +192,7 @@ func (h *handler) run(ctx context.Context, c call, run []string, called, version
 	case end.Code != 0:
 		return result, rotation.Failf("see "+program.Output+" in the evidence", "%s%s", end.What, end.Lines)
 	case len(c.Look) > 0:
-		result.Facts, result.Wait = map[string]string{factEnded: runs}, end.What+again+"; "+c.command(c.Look)+" to say that everything runs with "+called
+		result.Facts, result.Wait = map[string]string{factEnded: runs}, c.command(c.Look)+" to say that everything runs with "+called+"; "+end.What+again
 		return result, nil
 	}
 	result.Text = end.What + again + end.Lines

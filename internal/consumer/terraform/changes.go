@@ -75,6 +75,32 @@ func beyond(changes, foreseen []string) (more []string) {
 	return more
 }
 
+// further are the changes of a plan with the old version that undo nothing of what was foreseen: it destroys only what that
+// made, and makes or replaces only what that replaced, or made in part.
+func further(changes, foreseen []string) (more []string) {
+	for _, change := range changes {
+		action, addr, _ := strings.Cut(change, " ")
+		was := func(actions ...string) bool {
+			return slices.ContainsFunc(actions, func(a string) bool { return slices.Contains(foreseen, a+" "+addr) })
+		}
+		known := strings.HasPrefix(addr, "output.") && len(beyond([]string{change}, foreseen)) == 0
+		switch action {
+		case "update":
+			known = known || was("create", "update", "replace")
+		case "create":
+			known = known || was("replace")
+		case "replace":
+			known = known || was("create", "replace")
+		case "delete":
+			known = known || was("create")
+		}
+		if !known {
+			more = append(more, change)
+		}
+	}
+	return more
+}
+
 // list and listed are changes as a fact.
 func list(changes []string) string {
 	b, _ := json.Marshal(changes) // plain data: can't fail

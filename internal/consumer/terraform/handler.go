@@ -2,7 +2,6 @@ package terraform
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -91,15 +90,8 @@ func (h *handler) adopted(ctx context.Context, c call) (rotation.Result, error) 
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	s, err := h.setting(c)
-	var f *rotation.Failure
-	switch {
-	case errors.As(err, &f):
-		return rotation.Result{Wait: c.called() + " to hold the new version in Git: " + f.Msg, Again: rotation.Later}, nil
-	case err != nil:
-		return rotation.Result{}, err
-	case s.value != want:
-		return rotation.Result{Wait: "Git to name the new version: " + c.merge(s, want), Again: rotation.Later}, nil
+	if git := h.behind(c, want); git != "" {
+		return rotation.Result{Wait: git, Again: rotation.Later}, nil
 	}
 	b, err := h.open(ctx, c)
 	if err != nil {
@@ -114,14 +106,14 @@ func (h *handler) adopted(ctx context.Context, c call) (rotation.Result, error) 
 		return rotation.Result{}, err
 	}
 	foreseen, _ := c.foreseen()
-	text := fmt.Sprintf("%s names the new version, and ", s.at())
+	const text = "Git names the new version, and "
 	switch others := beyond(p.changes, foreseen); {
 	case p.code == 1:
 		return rotation.Result{Files: b.files()}, fmt.Errorf("see whether %s runs with the new version: %s", c.Dir, b.why(p))
 	case p.code == 0:
 		return rotation.Result{Text: text + "terraform has nothing left to change in " + c.Dir, Files: b.files()}, nil
 	case len(others) == len(p.changes) && len(foreseen) > 0:
-		return rotation.Result{Text: fmt.Sprintf("%sof what it changed in %s nothing is left to change; others' changes are pending (%s)", text, c.Dir, in(others)), Files: b.files()}, nil
+		return rotation.Result{Text: fmt.Sprintf("%sof what the rotation changed in %s nothing is left to change; others' changes are pending (%s)", text, c.Dir, in(others)), Files: b.files()}, nil
 	}
 	return rotation.Result{Wait: fmt.Sprintf("%s to run with the new version: terraform would still %s", c.Dir, in(p.changes)), Again: rotation.Later}, nil
 }
@@ -157,7 +149,9 @@ func (h *handler) deploy(ctx context.Context, c call) (rotation.Result, error) {
 	if err != nil || res.Wait != "" {
 		return res, err
 	}
-	res.Text = done + h.follow(c, want)
+	if res.Text = done; h.behind(c, want) != "" {
+		res.Text += "; waiting for " + h.behind(c, want)
+	}
 	return res, nil
 }
 
@@ -193,16 +187,16 @@ func (h *handler) back(ctx context.Context, c call) (rotation.Result, error) {
 	if c.deployed(factRuns) == "" {
 		return rotation.Result{Text: "nothing was applied in " + c.Dir}, nil
 	}
-	behind := c.named(h) != old
-	if behind && c.past.Fact(c.step.Key, factBack) != "" {
-		return rotation.Result{Wait: c.Dir + " runs with the old version" + h.follow(c, old), Again: rotation.Later}, nil
+	git := h.behind(c, old)
+	if git != "" && c.past.Fact(c.step.Key, factBack) != "" {
+		return rotation.Result{Wait: git + "; " + c.Dir + " runs with that already", Again: rotation.Later}, nil
 	}
 	if wait := h.begin(c); wait != nil {
 		return *wait, nil
 	}
 	foreseen, _ := c.foreseen()
 	res, done, err := h.change(ctx, c, old, func(_ context.Context, _ *bench, p *plan) (*rotation.Result, error) {
-		if more := beyond(p.changes, foreseen); len(more) > 0 {
+		if more := further(p.changes, foreseen); len(more) > 0 {
 			return nil, rotation.Failf("apply or revert what is pending besides, so that only this is left; it is tried again",
 				"to go back, terraform would change more in %s than this rotation did: %s", c.Dir, in(more))
 		}
@@ -211,43 +205,32 @@ func (h *handler) back(ctx context.Context, c call) (rotation.Result, error) {
 	if err != nil || res.Wait != "" {
 		return res, err
 	}
-	if behind { // until people see to that, terraform needn't be asked again
-		res.Facts, res.Wait = map[string]string{factBack: c.past.Fact(c.step.Key, factRuns)}, done+h.follow(c, old)
+	if git != "" { // until people see to that, terraform needn't be asked again
+		res.Facts, res.Wait = map[string]string{factBack: c.past.Fact(c.step.Key, factRuns)}, git+"; "+done
 		return res, nil
 	}
 	res.Text = done
 	return res, nil
 }
 
-// named is what Git says; "" where that can't be read.
-func (c call) named(h *handler) string {
-	s, _ := h.setting(c)
-	return s.value
-}
-
-// follow says what is to be merged, where the checkout names another version than the one that runs.
-func (h *handler) follow(c call, want string) string {
+// behind is what to wait for while Git doesn't name a version, for people; "" where it does.
+func (h *handler) behind(c call, want string) string {
 	s, err := h.setting(c)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("; in Git %s must be %q, or anybody's next apply changes it again", c.called(), want)
+		return fmt.Sprintf("Git to have %q as %s, or anybody's next apply changes it again: %s", want, c.called(), err)
 	case s.value == want:
 		return ""
 	}
-	return "; Git names " + c.names(s) + ": " + c.merge(s, want)
+	return fmt.Sprintf("Git to name %s: merge %s at %s, or anybody's next apply goes back to %s", c.names(want), c.as(s, want), s.at(), c.names(s.value))
 }
 
-// merge is what a person does about it.
-func (c call) merge(s setting, want string) string {
-	return fmt.Sprintf("merge %s at %s, or anybody's next apply goes back to %s", c.as(s, want), s.at(), c.names(s))
-}
-
-// names is which version a setting names.
-func (c call) names(s setting) string {
-	if old, err := c.old(); err == nil && s.value == old {
+// names is which version a value names.
+func (c call) names(value string) string {
+	if old, err := c.old(); err == nil && value == old {
 		return "the old version"
 	}
-	if made, err := c.new(); err == nil && s.value == made {
+	if made, err := c.new(); err == nil && value == made {
 		return "the new version"
 	}
 	return "another version"
@@ -274,7 +257,12 @@ func (h *handler) change(ctx context.Context, c call, value string, judge func(c
 	if err != nil {
 		return res, "", err
 	}
-	defer func() { res.Files = b.files(); b.close() }()
+	defer func() {
+		if res.Wait == "" || len(res.Facts) > 0 { // what only waits is asked again and again
+			res.Files = b.files()
+		}
+		b.close()
+	}()
 	if err := b.init(ctx); err != nil {
 		return res, "", err
 	}

@@ -69,6 +69,19 @@ func TestWhatTheVariableCanHold(t *testing.T) {
 	}
 }
 
+func TestAnApplyIsOnRecordBeforeItBegins(t *testing.T) {
+	l := newLab(t, Shape{}).run(looked)
+	l.log()
+	for _, step := range []string{deploy, back} {
+		res, err := l.once(step)
+		if err != nil || res.Facts[factRuns] != "1" || l.log() != "" {
+			t.Errorf("%s: %+v %v", step, res, err)
+		}
+		l.run(step)
+		l.log()
+	}
+}
+
 // An apply is killed, or fails, after each of its resources; what it did isn't recorded, and another process goes on.
 func TestEveryCrashPointOfAnApply(t *testing.T) {
 	for after := range 2 {
@@ -193,6 +206,39 @@ func TestOthersChangesAreTheirs(t *testing.T) {
 	l.state(map[string]string{"aws_ecs_service.web": oldVersion, "aws_ecs_task_definition.web": newVersion, "aws_sqs_queue.jobs": "jobs"})
 	l.leaves(adopted)
 	golden(t, "others.txt", l.all())
+}
+
+// What the rotation made is destroyed on the way back; what it only changed never is, whoever took it out of the
+// configuration meanwhile.
+func TestTheWayBackUndoesAndNoMore(t *testing.T) {
+	config := map[string]fakeResource{"aws_ecs_service.web": {"var", "update"}, "aws_ecs_task_definition.web": {"var", "replace"}, "aws_sqs_queue.jobs": {"jobs", "update"}}
+	l := newLab(t, Shape{}).run(looked, deploy)
+	delete(config, "aws_ecs_service.web")
+	l.config(config)
+	var f *rotation.Failure
+	if err := l.drive(back); !errors.As(err, &f) || !strings.HasSuffix(f.Msg, ": delete aws_ecs_service.web") {
+		t.Errorf("%v", err)
+	}
+	l.runs(newVersion)
+
+	foreseen := []string{"create a", "replace b", "update c", "update output.d"}
+	for change, want := range map[string]bool{"delete a": true, "update a": true, "replace a": true, "create a": false, "create b": true, "replace b": true, "delete b": false,
+		"update c": true, "replace c": false, "create c": false, "delete c": false, "update d": false, "delete output.d": true, "update output.e": false, "forget a": false, "move c": false} {
+		if got := len(further([]string{change}, foreseen)) == 0; got != want {
+			t.Errorf("%s: %t", change, got)
+		}
+	}
+}
+
+// While the redactor knows a value that it can't find, nothing is shown that may hold it.
+func TestWhatTerraformSaysIsWithheldWhileAValueIsTooShort(t *testing.T) {
+	l := newLab(t, Shape{})
+	l.redact.Add([]byte("abc"))
+	l.fail(fakeFault{"plan", "error", 0})
+	res, err := l.once(looked)
+	if err == nil || strings.Contains(err.Error(), "AccessDenied") || len(res.Files) != 1 || !strings.HasPrefix(string(res.Files[0].Data), "output withheld: ") {
+		t.Errorf("%v %s", err, res.Files)
+	}
 }
 
 func TestNothingIsTakenBackThatWasNeverApplied(t *testing.T) {
