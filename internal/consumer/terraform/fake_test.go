@@ -43,7 +43,7 @@ type (
 	// fakeFault is what befalls the next call of a command.
 	fakeFault struct {
 		Command string
-		How     string // locked, error, killed, stale
+		How     string // locked, error, killed, stale, forgetful
 		After   int    // resources that an apply changes before
 	}
 )
@@ -84,7 +84,12 @@ func (f fake) main(args []string) int {
 		return 1
 	}
 	log, _ := os.OpenFile(at("log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	fmt.Fprintln(log, args[0], map[bool]string{true: "unlocked"}[slices.Contains(args, "-lock=false")])
+	fmt.Fprintln(log, args[0], map[bool]string{true: "unlocked"}[slices.Contains(args, "-lock=false")], os.Getenv("TF_WORKSPACE"))
+	for _, a := range args {
+		if strings.HasPrefix(a, "-backend-config=") {
+			fmt.Fprintln(log, a)
+		}
+	}
 	fmt.Fprintln(os.Stderr, "a warning that quotes "+planted)
 	var faults []fakeFault
 	load(at("faults"), &faults)
@@ -224,8 +229,11 @@ func (f fake) apply(args []string, fault fakeFault) int {
 	}
 	for i, addr := range p.Changes {
 		if fault.How != "" && i == fault.After {
-			if fault.How == "killed" {
+			switch fault.How {
+			case "killed":
 				return f.die()
+			case "forgetful":
+				return 0
 			}
 			return fails("updating the service: it said no", "because of "+planted)
 		}

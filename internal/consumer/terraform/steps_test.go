@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,54 @@ func TestWhatTheVariableCanHold(t *testing.T) {
 		l.kind(tt.arn, tt.old, tt.made)
 		l.run(looked, deploy).runs(tt.after)
 		l.run(back).runs(tt.before)
+	}
+}
+
+func TestAnApplyThatLeavesSomethingToChangeFails(t *testing.T) {
+	l := newLab(t, Shape{}).run(looked)
+	l.fail(fakeFault{"apply", "forgetful", 1})
+	var f *rotation.Failure
+	if err := l.drive(deploy); !errors.As(err, &f) || f.Msg != "terraform applied it in infra, and would still replace aws_ecs_task_definition.web" {
+		t.Errorf("%v", err)
+	}
+	l.run(back).runs(oldVersion)
+}
+
+func TestTheWorkspaceAndTheRestOfTheBackend(t *testing.T) {
+	l := newLab(t, Shape{Workspace: "prod", BackendConfig: []string{"prod.tfbackend"}}).run(looked)
+	if got := l.log(); got != "version prod init prod -backend-config=prod.tfbackend plan-unlocked prod plan-unlocked prod" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
+func TestWhatIsReadOfTerraform(t *testing.T) {
+	var e events
+	for _, piece := range []string{`{"type":"planned_change","change":{"resource":{"addr":"a.b"},"act`, `ion":"update"}}` + "\n" + `{"type":"planned_change","change":{"resource":{"addr":"a.c"},"action":"noop"}}`,
+		"\n" + `{"type":"planned_change","change":{"resource":{"addr":"data.a.d"},"action":"read"}}` + "\nnot JSON\n" + `{"type":"outputs","outputs":{"x":{"action":"update","value":"` + planted + `"},"y":{"action":"noop"}}}` + "\n",
+		`{"type":"planned_change","change":{"resource":{"addr":"too.long"},"action":"update"},"x":"` + strings.Repeat("x", longest) + "\"}\n",
+		`{"type":"diagnostic","diagnostic":{"severity":"warning","summary":"deprecated"}}` + "\n", `{"type":"diagnostic","diagnostic":{"severity":"error","summary":"no\n such\u001b[1m thing.","address":"a.b","range":{"filename":"main.tf","start":{"line":3}}}}` + "\n"} {
+		if _, err := e.Write([]byte(piece)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(e.changes); got != "[update a.b update output.x]" {
+		t.Errorf("%s", got)
+	}
+	if got := e.said(); got != `no such\u001b[1m thing (a.b, main.tf:3)` {
+		t.Errorf("%s", got)
+	}
+	var c call
+	if err := c.refused(slices.Repeat([]string{"update a"}, mostChanges)); err != nil {
+		t.Error(err)
+	}
+	if err := c.refused(slices.Repeat([]string{"update a"}, mostChanges+1)); err == nil {
+		t.Error("applied without a word")
+	}
+	for addr, want := range map[string]bool{`a.b`: true, `a.b[0]`: true, `a.b["x\"]"]`: true, `module.m["k"].a.b`: false, `a.bc`: false} {
+		c.Replace = []string{"a.b"}
+		if got := c.refused([]string{"replace " + addr}) == nil; got != want {
+			t.Errorf("%s: %t", addr, got)
+		}
 	}
 }
 
@@ -297,6 +346,11 @@ func TestWhatIsRefused(t *testing.T) {
 		{"it would destroy", Shape{}, func(l *lab) {
 			l.config(resources(func(c map[string]fakeResource) { c["aws_ecs_service.web"] = fakeResource{"var", "delete"} }))
 		}, looked},
+		{"it would destroy, as shows once the version is there", Shape{}, func(l *lab) {
+			l.write("infra/needs", standIn(oldVersion))
+			l.run(looked)
+			l.config(resources(func(c map[string]fakeResource) { delete(c, "aws_ecs_service.web") }))
+		}, deploy},
 		{"somebody changed the configuration since", Shape{}, func(l *lab) {
 			l.run(looked)
 			l.config(resources(func(c map[string]fakeResource) { c["aws_lambda_function.new"] = fakeResource{"1", "update"} }))

@@ -45,7 +45,7 @@ func loaded(name string) bool {
 // order is the files of variables in the order in which later ones win: terraform.tfvars, terraform.tfvars.json, the
 // *.auto ones by name, what is handed over (Terraform's documentation, "Assign values to input variables").
 func (c call) order(root *os.Root) ([]string, error) {
-	entries, err := fs.ReadDir(root.FS(), path.Clean(c.file(".")))
+	entries, err := fs.ReadDir(root.FS(), path.Clean(c.file("."))) // sorted by name
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,6 @@ func (c call) order(root *os.Root) ([]string, error) {
 			auto = append(auto, e.Name())
 		}
 	}
-	slices.Sort(auto)
 	var all []string
 	for _, name := range []string{"terraform.tfvars", "terraform.tfvars.json"} {
 		if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name }) {
