@@ -152,19 +152,16 @@ func (e *events) is(summary string) (diagnostic, bool) {
 
 var lockLine = regexp.MustCompile(`(?m)^\s*(ID|Operation|Who|Created):[ \t]*(\S.*?)[ \t]*$`)
 
-// holder is who has the lock, as far as the diagnostic tells.
-func (d diagnostic) holder() string {
+// holder is who has the lock; false where the diagnostic shows nobody: then the lock couldn't be asked for.
+func (d diagnostic) holder() (string, bool) {
 	told := map[string]string{}
 	for _, m := range lockLine.FindAllStringSubmatch(d.Detail, -1) {
 		told[m[1]] = problem.Plain(m[2])
-	}
-	if told["ID"] == "" {
-		return "somebody else has it"
 	}
 	who := told["Who"]
 	if who == "" {
 		who = "somebody else"
 	}
 	created, _, _ := strings.Cut(told["Created"], ".")
-	return fmt.Sprintf("%s has it since %s for %s, with the ID %s", who, created, strings.ToLower(strings.TrimPrefix(told["Operation"], "OperationType")), told["ID"])
+	return fmt.Sprintf("%s has it since %s for %s, with the ID %s", who, created, strings.ToLower(strings.TrimPrefix(told["Operation"], "OperationType")), told["ID"]), told["ID"] != ""
 }

@@ -43,7 +43,7 @@ type (
 	// fakeFault is what befalls the next call of a command.
 	fakeFault struct {
 		Command string
-		How     string // locked, error, killed, stale, forgetful
+		How     string // locked, lockless, error, killed, stale, forgetful
 		After   int    // resources that an apply changes before
 	}
 )
@@ -101,6 +101,8 @@ func (f fake) main(args []string) int {
 	switch {
 	case fault.How == "killed" && args[0] != "apply":
 		return f.die()
+	case fault.How == "lockless":
+		return fails(isLocked, "Error message: operation error DynamoDB: PutItem, AccessDeniedException")
 	case fault.How == "locked":
 		return fails(isLocked, lockDetail)
 	case fault.How == "error" && args[0] != "apply":

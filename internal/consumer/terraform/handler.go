@@ -310,14 +310,15 @@ func (h *handler) change(ctx context.Context, c call, value string, judge func(c
 // left behind, are to be waited for; a failed plan changed nothing, so that whether it fails the next time is open; a
 // failed apply may have changed a part, and is definite.
 func (b *bench) stopped(p *plan, what string) (wait string, again time.Duration, err error) {
-	if d, ok := p.is(isLocked); ok {
-		return fmt.Sprintf("the lock of the state of %s: %s; where that run is dead, a person frees it with %s force-unlock", b.Dir, d.holder(), b.binary()), every, nil
+	d, locked := p.is(isLocked)
+	if who, ok := d.holder(); ok && locked {
+		return fmt.Sprintf("the lock of the state of %s: %s; where that run is dead, a person frees it with %s force-unlock", b.Dir, who, b.binary()), every, nil
 	}
 	if _, ok := p.is(isStale); ok {
 		return "another plan: the state of " + b.Dir + " changed since this one was made", time.Second, nil
 	}
-	if what == "plan" {
-		return "", 0, fmt.Errorf("%s plan in %s: %s", b.binary(), b.Dir, b.why(p))
+	if what == "plan" || locked { // an apply that got no lock changed nothing either
+		return "", 0, fmt.Errorf("%s %s in %s: %s", b.binary(), what, b.Dir, b.why(p))
 	}
 	return "", 0, rotation.Failf("see "+evidence+" in the evidence", "%s apply in %s failed after %d of its changes: %s", b.binary(), b.Dir, p.applied, b.why(p))
 }

@@ -178,6 +178,20 @@ func TestALockIsWaitedFor(t *testing.T) {
 	golden(t, "locked.txt", l.all())
 }
 
+// A lock that can't be asked for is nobody's: nothing is known, and nothing was changed.
+func TestALockThatCantBeHadIsAnUnknownOutcome(t *testing.T) {
+	for _, command := range []string{"plan", "apply"} {
+		l := newLab(t, Shape{}).run(looked)
+		l.fail(fakeFault{command, "lockless", 0})
+		_, _ = l.once(deploy)
+		var f *rotation.Failure
+		if _, err := l.once(deploy); err == nil || errors.As(err, &f) || !strings.Contains(err.Error(), isLocked) {
+			t.Errorf("%s: %v", command, err)
+		}
+		l.run(deploy).runs(newVersion)
+	}
+}
+
 // What changes the state between a plan and its apply makes terraform refuse that plan: another one is made.
 func TestAPlanThatTheStateLeftBehindIsMadeAgain(t *testing.T) {
 	l := newLab(t, Shape{}).run(looked)
