@@ -11,9 +11,11 @@ import (
 	"github.com/rastup/rekey/internal/check/command"
 	"github.com/rastup/rekey/internal/check/http"
 	"github.com/rastup/rekey/internal/consumer"
+	consumercommand "github.com/rastup/rekey/internal/consumer/command"
 	"github.com/rastup/rekey/internal/consumer/ecs"
 	"github.com/rastup/rekey/internal/consumer/lambda"
 	"github.com/rastup/rekey/internal/consumer/parameter"
+	"github.com/rastup/rekey/internal/consumer/terraform"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kms"
 	"github.com/rastup/rekey/internal/kind/manual"
@@ -60,6 +62,8 @@ func Consumers() []consumer.Consumer {
 		ecs.Consumer(),
 		lambda.Consumer(),
 		parameter.Consumer(),
+		consumercommand.Consumer(),
+		terraform.Consumer(),
 	}
 }
 
@@ -169,7 +173,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 	}
 	deps := kind.On(session, a.redact.Add)
 	deps.Now, deps.Transport, deps.Dial = a.Clock.Now, a.Services, a.Dial
-	deps.Programs = program.Place{Checkout: a.Root, Lookup: a.Lookup, Seen: a.redact.Add, Clean: a.redact.String, Now: a.Clock.Now}
+	deps.Programs = program.Place{Checkout: a.Root, Lookup: a.Lookup, Redact: a.redact, Now: a.Clock.Now}
 	all := map[string]rotation.Handler{}
 	for _, k := range Kinds() {
 		all["kind/"+k.Name] = k.New(deps)
@@ -179,7 +183,7 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 	for _, c := range Checks() {
 		all["check/"+c.Name] = c.New(d)
 	}
-	on := consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now}
+	on := consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now, Programs: deps.Programs, Arm: d.Arm}
 	for _, c := range Consumers() {
 		all["consumer/"+c.Name] = c.New(on)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
@@ -33,6 +34,7 @@ func (r *Runner) ask(ctx context.Context, p *rotation.Plan, instead string) (n N
 	c := &rotation.Claim{Plan: *p}
 	handlers, err := r.Handlers(ctx, c)
 	records := []rotation.Record{{Outcome: rotation.Claimed, Chain: p.Chain, Claim: c}}
+	var texts []string
 	for _, s := range p.Steps {
 		if err != nil || s.Phase != rotation.Preconditions {
 			break
@@ -40,7 +42,7 @@ func (r *Runner) ask(ctx context.Context, p *rotation.Plan, instead string) (n N
 		if s.Looks {
 			ask := handlers[s.Uses][cmp.Or(instead, s.Name)]
 			if ask == nil {
-				n.Text = "not looked at: " + s.Uses + " can't without reading a value"
+				texts = append(texts, "not looked at: "+s.Uses+" can't without reading a value")
 				continue
 			}
 			var res rotation.Result
@@ -54,10 +56,11 @@ func (r *Runner) ask(ctx context.Context, p *rotation.Plan, instead string) (n N
 				n.Users = r.Scrub(res.Text)
 				continue
 			}
-			n.Text = cmp.Or(r.Scrub(res.Wait), r.Scrub(res.Text), s.Key+" passes")
+			texts = append(texts, cmp.Or(r.Scrub(res.Wait), r.Scrub(res.Text), s.Key+" passes"))
 		}
 	}
 	sortFacts(n.Facts)
+	n.Text = strings.Join(texts, "; ")
 	if err != nil {
 		n.OK, n.Text = false, r.Scrub(err.Error())
 		var failure *rotation.Failure

@@ -69,8 +69,8 @@ var importRules = []importRule{
 }
 
 // modules are the third-party modules the product needs. Those of tests only (go-cmp, rapid, testscript) aren't here.
-const modules = "github.com/aws/... github.com/go-jose/go-jose/v4 github.com/golang-jwt/jwt/v5 github.com/google/go-github/v62/... github.com/go-sql-driver/mysql github.com/jackc/pgx/v5/pgconn github.com/jackc/pgx/v5/pgproto3 github.com/rhysd/actionlint github.com/sethvargo/go-githubactions github.com/spf13/cobra github.com/stripe/stripe-go/v76/... " +
-	"github.com/yuin/goldmark/... golang.org/x/sync/... golang.org/x/term golang.org/x/time/rate gopkg.in/yaml.v3"
+const modules = "github.com/aws/... github.com/go-jose/go-jose/v4 github.com/golang-jwt/jwt/v5 github.com/google/go-github/v62/... github.com/go-sql-driver/mysql github.com/hashicorp/hcl/v2/... github.com/jackc/pgx/v5/pgconn github.com/jackc/pgx/v5/pgproto3 github.com/rhysd/actionlint github.com/sethvargo/go-githubactions github.com/spf13/cobra github.com/stripe/stripe-go/v76/... " +
+	"github.com/yuin/goldmark/... github.com/zclconf/go-cty/cty golang.org/x/sync/... golang.org/x/term golang.org/x/time/rate gopkg.in/yaml.v3"
 
 func TestEveryPackageHasARoom(t *testing.T) {
 	g := load(t)

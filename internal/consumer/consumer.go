@@ -7,6 +7,7 @@
 package consumer
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -14,15 +15,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/rastup/rekey/internal/problem"
+	"github.com/rastup/rekey/internal/program"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
-// The functions of a handler, each a step for every consumer of a secret. The first and the third only look.
+// The functions of a handler, each a step for every consumer of a secret. The first and the third only look. Preview is no
+// step: it stands for the first where nothing may be run and no value read, and need not be there.
 const (
 	Preflight = "preflight" // refuses what couldn't be deployed, and records all that the way back needs
 	Deploy    = "deploy"    // has it take up the new version, and waits until it runs with that
 	Adopted   = "adopted"   // waits, for ever, while something still runs with the old version, and says what
 	Back      = "back"      // after the old version is the live one again: has it take that up, and waits
+	Preview   = "preview"
 )
 
 // A Consumer is all that the rest of the program knows of one.
@@ -56,6 +60,9 @@ type Deps struct {
 	Lambda *lambda.Client
 	SSM    *ssm.Client
 	Now    func() time.Time
+
+	Programs program.Place                              // where commands of the repository run
+	Arm      func(context.Context, rotation.Past) error // reads the rotation's recorded versions into what redacts their output
 }
 
 // Key is the key of a consumer's step: "deploy/web". The kind's own steps have no slash.

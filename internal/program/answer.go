@@ -27,10 +27,11 @@ type Answer struct {
 	said  []byte // standard error, which may quote it
 }
 
-// Said is the last lines of standard error, when clean has taken secrets out: those in Bytes must be known to it.
-func (a Answer) Said(clean func(string) string) string {
+// Said is the last lines of standard error without the secrets that are known at that place: those in Bytes must be among
+// them.
+func (a Answer) Said(at Place) string {
 	var lines []string
-	for line := range strings.Lines(clean(string(a.said))) {
+	for line := range strings.Lines(at.Redact.String(string(a.said))) {
 		if line = problem.Plain(strings.TrimSpace(line)); line != "" {
 			lines = append(lines, line)
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rastup/rekey/internal/problem"
+	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -26,14 +27,15 @@ type Program struct {
 	Env []string          // names of variables that it gets from this process
 	Set map[string]string // variables that it gets besides
 	Dir string            // in the repository; "" is its root
+
+	Called string // what texts call it; "" is the command as it is
 }
 
 // A Place is where programs run.
 type Place struct {
 	Checkout string                                     // absolute path of the repository's checkout
 	Lookup   func(name string) (value string, set bool) // this process's environment variables
-	Seen     func([]byte)                               // told the values that are secret by their name
-	Clean    func(string) string                        // takes out of a text what is known to be secret
+	Redact   *redact.Set                                // knows the secrets of this process, and is told values that are secret by their name
 	Now      func() time.Time
 }
 
@@ -61,20 +63,25 @@ func withheld(name string) string {
 	return ""
 }
 
-// Check reports what can't be right wherever it runs.
-func (p Program) Check(r *problem.Report) {
-	if r.Has("run") && (len(p.Run) == 0 || strings.TrimSpace(p.Run[0]) == "") {
-		r.Add("run", "command", `write it like [npm, test, --, "security:smoke"]`, "run names no program")
+// CheckArgs reports what can't be right of a program and its arguments that were written at a field.
+func CheckArgs(r *problem.Report, field string, args []string) {
+	if r.Has(field) && (len(args) == 0 || strings.TrimSpace(args[0]) == "") {
+		r.Add(field, "command", `write it like [npm, test, --, "security:smoke"]`, "%s names no program", field)
 	}
-	if len(p.Run) == 1 && strings.ContainsAny(p.Run[0], " \t") {
-		r.Add("run[0]", "command", "make each argument an item of the list: there is no shell that would split it",
-			"the program %s has white space in its name", problem.Quote(p.Run[0]))
+	if len(args) == 1 && strings.ContainsAny(args[0], " \t") {
+		r.Add(field+"[0]", "command", "make each argument an item of the list: there is no shell that would split it",
+			"the program %s has white space in its name", problem.Quote(args[0]))
 	}
-	for i, a := range p.Run {
+	for i, a := range args {
 		if strings.ContainsRune(a, 0) {
-			r.Add(fmt.Sprintf("run[%d]", i), "command", "", "an argument can't hold a zero byte")
+			r.Add(fmt.Sprintf("%s[%d]", field, i), "command", "", "an argument can't hold a zero byte")
 		}
 	}
+}
+
+// Check reports what can't be right wherever it runs.
+func (p Program) Check(r *problem.Report) {
+	CheckArgs(r, "run", p.Run)
 	for i, name := range p.Env {
 		field := fmt.Sprintf("env[%d]", i)
 		if why := withheld(name); why != "" {
@@ -138,7 +145,7 @@ func (p Program) Environ(at Place, plan rotation.Plan) ([]string, error) {
 		}
 		if v, ok := at.Lookup(name); ok {
 			if values[name] = v; secretName.MatchString(name) {
-				at.Seen([]byte(v))
+				at.Redact.Add([]byte(v))
 			}
 		}
 	}
@@ -159,8 +166,11 @@ func (p Program) Environ(at Place, plan rotation.Plan) ([]string, error) {
 	return env, nil
 }
 
-// String is the command as a person would write it.
+// String is what the command is called, or the command as a person would write it.
 func (p Program) String() string {
+	if p.Called != "" {
+		return p.Called
+	}
 	words := make([]string, len(p.Run))
 	for i, a := range p.Run {
 		words[i] = a

@@ -15,10 +15,9 @@ import (
 
 // Defaults and bounds of a Shape.
 const (
-	DefaultWithin    = rotation.Duration(5 * time.Minute)
-	MostWithin       = rotation.Duration(30 * time.Minute)
-	DefaultMaxOutput = 256 << 10 // bytes
-	MostMaxOutput    = 16 << 20  // bytes
+	DefaultWithin = rotation.Duration(5 * time.Minute)
+	MostWithin    = rotation.Duration(30 * time.Minute)
+	MostMaxOutput = 16 << 20 // bytes
 )
 
 // Check is this check's line in the table.

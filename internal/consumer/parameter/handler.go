@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -66,25 +65,12 @@ func (c call) reads() string {
 	return c.Name
 }
 
-// holds is what stands in the parameter for a version that the kind recorded: its ID, or of a KMS key its ARN.
-func (c call) holds(version string) (string, error) {
-	arn := c.past.Fact("preflight", "arn")
-	key := strings.HasPrefix(version, "arn:")
-	switch {
-	case version == "":
-		return "", fmt.Errorf("the records name no version for %s", c.called())
-	case c.Holds != HoldsARN && key:
-		return "", rotation.Failf("write holds: arn", "%s can't hold a version: what is rotated is a key", c.called())
-	case c.Holds != HoldsARN || key:
-		return version, nil
-	case arn == "":
-		return "", fmt.Errorf("the records name no secret for %s", c.called())
-	}
-	return arn + ":::" + version, nil // as in valueFrom of an ECS task definition
+func (c call) old() (string, error) {
+	return consumer.Held(c.past, c.past.Fact("preflight", "old"), c.Holds, c.called())
 }
-
-func (c call) old() (string, error) { return c.holds(c.past.Fact("preflight", "old")) }
-func (c call) new() (string, error) { return c.holds(c.past.Fact("create", "new")) }
+func (c call) new() (string, error) {
+	return consumer.Held(c.past, c.past.Fact("create", "new"), c.Holds, c.called())
+}
 
 // look is the parameter as it is; its error is as AWS gave it.
 func (h *handler) look(ctx context.Context, c call) (types.Parameter, error) {
@@ -126,7 +112,7 @@ func (h *handler) preflight(ctx context.Context, c call) (rotation.Result, error
 }
 
 func (c call) what() string {
-	if c.Holds == HoldsARN {
+	if c.Holds == consumer.HoldsARN {
 		return "ARN"
 	}
 	return "ID"

@@ -17,12 +17,6 @@ import (
 	"github.com/rastup/rekey/internal/rotation"
 )
 
-// What a parameter can hold.
-const (
-	HoldsVersion = "version"
-	HoldsARN     = "arn"
-)
-
 // DefaultWithin is for one call, and the look at what came of it.
 const DefaultWithin = rotation.Duration(5 * time.Minute)
 

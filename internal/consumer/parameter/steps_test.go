@@ -179,8 +179,8 @@ func TestTheParameterHoldsTheNewVersionAndOnTheWayBackTheOld(t *testing.T) {
 	var all strings.Builder
 	for _, tt := range []struct{ holds, arn, old, made, before, after string }{
 		{"", secretARN, oldVersion, newVersion, oldVersion, newVersion},
-		{HoldsARN, secretARN, oldVersion, newVersion, secretARN + ":::" + oldVersion, secretARN + ":::" + newVersion},
-		{HoldsARN, "", oldKey, newKey, oldKey, newKey},
+		{consumer.HoldsARN, secretARN, oldVersion, newVersion, secretARN + ":::" + oldVersion, secretARN + ":::" + newVersion},
+		{consumer.HoldsARN, "", oldKey, newKey, oldKey, newKey},
 	} {
 		l := newLab(t, Shape{Holds: tt.holds}, tt.before)
 		l.kind(tt.arn, tt.old, tt.made)
@@ -312,7 +312,7 @@ func TestWhatIsRefused(t *testing.T) {
 		}, looks},
 		{"a SecureString", Shape{}, func(l *lab) { l.put("SecureString", planted) }, looks},
 		{"something else", Shape{}, func(l *lab) { l.put("String", planted) }, looks},
-		{"the ARN without a version", Shape{Holds: HoldsARN}, func(l *lab) { l.put("String", secretARN) }, looks},
+		{"the ARN without a version", Shape{Holds: consumer.HoldsARN}, func(l *lab) { l.put("String", secretARN) }, looks},
 		{"a key's version", Shape{}, func(l *lab) { l.kind("", "arn:aws:kms:us-east-1:1:key/a", "arn:aws:kms:us-east-1:1:key/b") }, looks},
 		{"changed since", Shape{}, func(l *lab) { l.run(looks); l.put("String", planted) }, deploy},
 		{"written again since", Shape{}, func(l *lab) { l.run(looks); l.put("String", oldVersion) }, deploy},

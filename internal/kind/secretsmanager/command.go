@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/rastup/rekey/internal/kind"
@@ -23,7 +22,6 @@ import (
 const (
 	DefaultWithin = rotation.Duration(time.Minute)
 	MostWithin    = rotation.Duration(5 * time.Minute) // within create's deadline, twice
-	leastLease    = time.Minute
 )
 
 const factRuns = "runs" // how often the command was begun, recorded before each time
@@ -68,7 +66,7 @@ type command struct {
 	key  string // of the JSON value that is rotated
 	deps kind.Deps
 	past rotation.Past
-	runs *runs
+	runs *program.Runs
 }
 
 func (c command) fit(secret.Value) ([]rotation.File, error) {
@@ -77,19 +75,20 @@ func (c command) fit(secret.Value) ([]rotation.File, error) {
 }
 
 func (c command) next(ctx context.Context, _ secret.Value) (secret.Value, error) {
-	if err := c.runs.begin(c.past); err != nil {
-		return secret.Value{}, err
+	token := c.past.Token("create", staging.Token)
+	if run := c.runs.Begin(token, c.past.Fact("create", factRuns)); run != "" {
+		return secret.Value{}, notYet{factRuns: run}
 	}
 	claim, _ := c.past.Claim()
-	if err := rotation.FenceOf(ctx).Pass(min(c.limit(), leastLease)); err != nil {
-		return secret.Value{}, fmt.Errorf("run %s: %w", c.program(), err)
+	if err := c.program().Pass(ctx, c.limit()); err != nil {
+		return secret.Value{}, err
 	}
-	a, err := c.program().Ask(ctx, c.deps.Programs, claim.Plan, c.limit(), "REKEY_TOKEN="+c.past.Token("create", staging.Token))
+	a, err := c.program().Ask(ctx, c.deps.Programs, claim.Plan, c.limit(), "REKEY_TOKEN="+token)
 	v, answered := c.read(a.Bytes)
 	var f *rotation.Failure
 	switch {
 	case errors.As(err, &f):
-		if said := a.Said(c.deps.Programs.Clean); said != "" {
+		if said := a.Said(c.deps.Programs); said != "" {
 			f = &rotation.Failure{Msg: f.Msg + "; it said: " + said, Hint: f.Hint}
 		}
 		return secret.Value{}, f
@@ -132,13 +131,6 @@ func (c command) prove(secret.Value, secret.Value) (string, []rotation.File, err
 	return fmt.Sprintf("made by %s, differs from the old value; that it works is for the checks to show", c.program()), nil, nil
 }
 
-// runs counts how often commands were begun: by then that is on record, since what one may have made elsewhere is known
-// by nothing but the token it got.
-type runs struct {
-	mu      sync.Mutex
-	allowed map[string]string // by token: the run that is on record and wasn't begun yet
-}
-
 // notYet is a run that isn't on record.
 type notYet map[string]string
 
@@ -146,23 +138,6 @@ func (notYet) Error() string { return "the command's run isn't on record yet" }
 
 func (n notYet) result() rotation.Result {
 	return rotation.Result{Facts: n, Wait: "the command's run to be on record before it begins"}
-}
-
-// begin lets one run begin that is on record; else it says what to record first.
-func (r *runs) begin(past rotation.Past) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	token, recorded := past.Token("create", staging.Token), past.Fact("create", factRuns)
-	if recorded != "" && r.allowed[token] == recorded {
-		delete(r.allowed, token)
-		return nil
-	}
-	if r.allowed == nil {
-		r.allowed = map[string]string{}
-	}
-	n, _ := strconv.Atoi(recorded)
-	r.allowed[token] = strconv.Itoa(n + 1)
-	return notYet{factRuns: r.allowed[token]}
 }
 
 // often tells of runs whose answers were lost.

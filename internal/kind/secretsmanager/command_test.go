@@ -26,14 +26,8 @@ func sh(script string) []string { return []string{"sh", "-c", script} }
 
 // place is where commands of a test run, in a folder of their own, with a redactor that is told every value.
 func (l *lab) place() program.Place {
-	red := new(redact.Set)
 	l.t.Helper()
-	return program.Place{Checkout: l.t.TempDir(), Lookup: os.LookupEnv, Seen: red.Add, Now: time.Now, Clean: func(s string) string {
-		for _, v := range l.values {
-			red.Add(v)
-		}
-		return red.String(s)
-	}}
+	return program.Place{Checkout: l.t.TempDir(), Lookup: os.LookupEnv, Redact: &l.redact, Now: time.Now}
 }
 
 // commanded is a lab whose secret is made by a script.
@@ -168,7 +162,7 @@ func TestConformanceOfACommand(t *testing.T) {
 					return nil, nil, err
 				}
 				d := kind.On(s, seen)
-				d.Programs = program.Place{Checkout: t.TempDir(), Lookup: os.LookupEnv, Seen: seen, Now: time.Now, Clean: func(string) string { return "" }}
+				d.Programs = program.Place{Checkout: t.TempDir(), Lookup: os.LookupEnv, Redact: new(redact.Set), Now: time.Now}
 				return New(d), arm, nil
 			},
 			Reads: vaulttest.Reads, Name: vaulttest.Operation,

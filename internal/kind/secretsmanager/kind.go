@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rastup/rekey/internal/kind"
+	"github.com/rastup/rekey/internal/program"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/secret"
 	"github.com/rastup/rekey/internal/secret/spec"
@@ -46,7 +47,7 @@ func recipe(t *Target) []rotation.Spec {
 
 // New makes the handler for one environment.
 func New(d kind.Deps) rotation.Handler {
-	h := handler{labels: &staging.Labels{Client: d.SecretsManager, IAM: d.IAM, Identity: d.Identity, Region: d.Region, Keep: d.Keep}, deps: d, runs: new(runs)}
+	h := handler{labels: &staging.Labels{Client: d.SecretsManager, IAM: d.IAM, Identity: d.Identity, Region: d.Region, Keep: d.Keep}, deps: d, runs: new(program.Runs)}
 	past := func(f func(context.Context, rotation.Past) (rotation.Result, error)) rotation.Func {
 		return func(ctx context.Context, _ rotation.Step, p rotation.Past) (rotation.Result, error) { return f(ctx, p) }
 	}
@@ -60,7 +61,7 @@ func New(d kind.Deps) rotation.Handler {
 type handler struct {
 	labels *staging.Labels
 	deps   kind.Deps
-	runs   *runs // of commands, in this process
+	runs   *program.Runs // of commands, in this process
 }
 
 // A maker makes new values of one sort, and knows one when it sees it.

@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/kind"
+	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
@@ -67,7 +68,8 @@ type lab struct {
 	alter   func(operation string, answer []byte) []byte // what AWS can do and the sandbox can't; nil: nothing
 	said    []string                                     // all texts that came out
 	mu      sync.Mutex
-	values  [][]byte // all values that were announced
+	values  [][]byte   // all values that were announced
+	redact  redact.Set // knows them
 }
 
 func newLab(t *testing.T, target Target) *lab {
@@ -119,6 +121,7 @@ func (l *lab) in(region string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.values = append(l.values, b)
+		l.redact.Add(b)
 	})
 	l.deps, l.handler = deps, New(deps)
 	l.labels = &staging.Labels{Client: deps.SecretsManager, Keep: deps.Keep}

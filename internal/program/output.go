@@ -1,29 +1,28 @@
-package command
+package program
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/rastup/rekey/internal/child"
 	"github.com/rastup/rekey/internal/problem"
 )
 
 const (
-	lastLines = 10  // quoted in text
-	lineWidth = 200 // characters of each
+	quotedLines = 10  // quoted in text
+	lineWidth   = 200 // characters of each
 )
 
-// output is what is kept of the command's output, and its last lines for text. While the redactor knows a value
+// Kept is what is kept of a program's output, and its last lines for text. While the redactor knows a value
 // that is too short to be found in text, nothing is shown that may hold it.
-func (h handler) output(res child.Result) (file []byte, lines string) {
-	if n := h.Redact.TooShort(); n > 0 {
+func (at Place) Kept(output []byte) (file []byte, lines string) {
+	if n := at.Redact.TooShort(); n > 0 {
 		why := fmt.Sprintf("output withheld: %d of the secrets known here have fewer characters than can be told from ordinary text, and it might hold them", n)
 		return []byte(why + "\n"), "; " + why
 	}
-	// Once more: values that another rotation of this process learned while the command ran.
-	file = h.Redact.Bytes(res.Output)
+	// Once more: values that another rotation of this process learned while the program ran.
+	file = at.Redact.Bytes(output)
 	// And the lines, since taking out colours may have joined what was apart.
-	return file, h.Redact.String(last(string(file)))
+	return file, at.Redact.String(last(string(file)))
 }
 
 // last is the last lines as they can stand in any text: no control character, and none at the beginning of a
@@ -31,7 +30,7 @@ func (h handler) output(res child.Result) (file []byte, lines string) {
 func last(out string) string {
 	var kept []string
 	all := strings.Split(out, "\n")
-	for i := len(all) - 1; i >= 0 && len(kept) < lastLines; i-- {
+	for i := len(all) - 1; i >= 0 && len(kept) < quotedLines; i-- {
 		line := strings.TrimRight(all[i], " \t\r")
 		if at := strings.LastIndexByte(line, '\r'); at >= 0 { // a progress line, drawn again and again
 			line = line[at+1:]
