@@ -12,10 +12,12 @@ import (
 	"github.com/rastup/rekey/internal/notice"
 	comments "github.com/rastup/rekey/internal/notice/comment"
 	"github.com/rastup/rekey/internal/notice/incident"
+	"github.com/rastup/rekey/internal/notice/runs"
 	"github.com/rastup/rekey/internal/notice/ticket"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/markdown"
+	"github.com/rastup/rekey/internal/rotation"
 )
 
 // texts are what all texts of this repository share.
@@ -27,11 +29,12 @@ func (j *job) texts() comment.Options {
 	return o
 }
 
-// project brings what people see up to date: comments, incidents, tickets.
+// project starts the workflows that steps wait for, and brings what people see up to date: comments, incidents, tickets.
 func (s *survey) project(ctx context.Context) error {
+	started := s.start(ctx)
 	shown := s.unsettled(s.app.Shown(s.results))
 	s.overview(shown)
-	bot := cmp.Or(s.input("bot"), "github-actions[bot]")
+	bot := s.bot()
 	var all notice.Tally
 	add := func(t notice.Tally, err error) error {
 		all.Add(t)
@@ -44,6 +47,7 @@ func (s *survey) project(ctx context.Context) error {
 	t := &ticket.Projector{In: func(repository string) ticket.GitHub { return s.hub.In(repository) }, Bot: bot}
 	incidents, successes := s.incidents(shown)
 	err := errors.Join(
+		started,
 		add(c.Write(ctx, s.pages(shown))),
 		add(i.Write(ctx, incidents, successes)),
 		add(t.Write(ctx, s.tickets(shown))),
@@ -56,6 +60,41 @@ func (s *survey) project(ctx context.Context) error {
 	}
 	s.gha.Infof("%d written, %d edited, %d deleted, %d closed", all.Created, all.Edited, all.Deleted, all.Closed)
 	return err
+}
+
+// start has the runs begin that are asked for in the journal. A tree with mistakes, or a request edited since, holds those
+// that go forward.
+func (s *survey) start(ctx context.Context) error {
+	var asks []runs.Ask
+	var failed []error
+	for _, r := range s.results {
+		d, p := r.Status.Decision, &r.Status.Plan
+		j := r.Task.In(p.Environment)
+		edited := j != nil && !j.Withdrawn && j.Claim.Plan.Digest != p.Digest
+		if r.Err != nil || d.Step.Phase != rotation.Rollback && (s.mistaken || edited) {
+			continue
+		}
+		a, ok, err := runs.Open(p, r.Status.Records, d, s.Clock.Now())
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", p.Chain, err))
+		}
+		if ok {
+			asks = append(asks, a)
+		}
+	}
+	if len(asks) == 0 {
+		return errors.Join(failed...)
+	}
+	p := &runs.Projector{In: func(repository string) runs.GitHub { return s.hub.In(repository) }, Bot: s.bot(), Now: s.Clock.Now, Read: s.read}
+	t, err := p.Write(ctx, asks)
+	for _, f := range t.Findings {
+		s.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
+	}
+	if t.Again {
+		s.warn("a workflow may not have been started: the next run looks whether it was")
+	}
+	s.gha.Infof("%d workflows started, of %d that are waited for", t.Created, len(asks))
+	return errors.Join(append(failed, err)...)
 }
 
 // unsettled leaves out what has been over for long, but for what came by the same pull request as something that isn't:

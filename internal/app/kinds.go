@@ -14,6 +14,7 @@ import (
 	"github.com/rastup/rekey/internal/consumer/ecs"
 	"github.com/rastup/rekey/internal/consumer/lambda"
 	"github.com/rastup/rekey/internal/consumer/parameter"
+	"github.com/rastup/rekey/internal/consumer/workflow"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kms"
 	"github.com/rastup/rekey/internal/kind/manual"
@@ -60,6 +61,7 @@ func Consumers() []consumer.Consumer {
 		ecs.Consumer(),
 		lambda.Consumer(),
 		parameter.Consumer(),
+		workflow.Consumer(),
 	}
 }
 
@@ -172,7 +174,8 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 		all["check/"+c.Name] = c.New(d)
 	}
 	for _, c := range Consumers() {
-		all["consumer/"+c.Name] = c.New(consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now})
+		all["consumer/"+c.Name] = c.New(consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(),
+			GitHub: a.GitHub, Bot: a.Bot, Now: a.Clock.Now})
 	}
 	return all, nil
 }
