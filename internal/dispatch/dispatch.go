@@ -18,10 +18,11 @@ import (
 	"github.com/rastup/rekey/internal/rotation"
 )
 
-// Fact is the name of the fact that holds a step's Ask; Run, once its run is known, of the one that holds that run's id.
+// Fact is the name of the fact that holds a step's Ask; once its run is known, Run holds that run's id, and URL its page.
 const (
 	Fact = "ask"
 	Run  = "run"
+	URL  = "url"
 )
 
 // KeyInput is the workflow's input that gets the key. Its run-name has to show it.

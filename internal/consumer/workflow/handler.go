@@ -21,7 +21,6 @@ const (
 	factRepository = "repository" // of preflight
 	factRef        = "ref"        // likewise
 	factTakes      = "takes"      // likewise: which of Rekey's inputs the workflow has
-	factURL        = "url"        // of the step's run
 	factHead       = "head"       // the commit that it ran
 	factTry        = "try"        // of back: how many runs were asked for
 	factFailed     = "failed"     // of back: the run whose failure was told
@@ -131,7 +130,7 @@ func (h *handler) start(ctx context.Context, hub *github.Client, v visit) (rotat
 	case err != nil:
 		return rotation.Result{}, err
 	case r != nil:
-		return rotation.Result{Facts: map[string]string{dispatch.Run: strconv.FormatInt(r.ID, 10), factURL: r.URL}, Wait: "the run " + r.URL + " to be on record"}, nil
+		return rotation.Result{Facts: map[string]string{dispatch.Run: strconv.FormatInt(r.ID, 10), dispatch.URL: r.URL}, Wait: "the run " + r.URL + " to be on record"}, nil
 	}
 	res := rotation.Result{Wait: fmt.Sprintf("%s of %s to be started with %s (%s), which the jobs plan and after-… do%s", a.Workflow, a.Repository, v.version(), a.Key(), wrong), Again: rotation.Later}
 	if h.patient(a.Key()) {
@@ -182,7 +181,7 @@ func (h *handler) intend(v visit, try int) (rotation.Result, error) {
 	h.mu.Unlock()
 	facts := map[string]string{dispatch.Fact: a.Text()}
 	if !v.forward {
-		facts[dispatch.Run], facts[factURL], facts[factTry] = "", "", strconv.Itoa(try)
+		facts[dispatch.Run], facts[dispatch.URL], facts[factTry] = "", "", strconv.Itoa(try)
 	}
 	return rotation.Result{Facts: facts, Wait: fmt.Sprintf("it to be on record that %s of %s is to be started with %s", a.Workflow, a.Repository, v.version())}, nil
 }
@@ -208,7 +207,7 @@ func (h *handler) watch(ctx context.Context, hub *github.Client, v visit, id str
 	}
 	r, err := hub.Run(ctx, n)
 	if errors.Is(err, github.ErrNotFound) {
-		return rotation.Result{}, rotation.Failf("see who deleted it, and whether it had deployed", "the run %s of %s is gone: how it ended can't be seen", v.fact(factURL), v.Workflow)
+		return rotation.Result{}, rotation.Failf("see who deleted it, and whether it had deployed", "the run %s of %s is gone: how it ended can't be seen", v.fact(dispatch.URL), v.Workflow)
 	}
 	if err != nil {
 		return rotation.Result{}, err
@@ -244,7 +243,7 @@ func (h *handler) adopted(ctx context.Context, v visit) (rotation.Result, error)
 	if err != nil || lacks != nil {
 		return or(lacks), err
 	}
-	id, url := v.past.Fact(v.deployed(), dispatch.Run), v.past.Fact(v.deployed(), factURL)
+	id, url := v.past.Fact(v.deployed(), dispatch.Run), v.past.Fact(v.deployed(), dispatch.URL)
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
 		return rotation.Result{}, fmt.Errorf("the records name no run of %s", v.Workflow)

@@ -1,6 +1,7 @@
 package town_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,8 @@ func TestAWorkflowTakesUpTheNewVersion(t *testing.T) {
 	s.GitHub.SetJob(run.ID, "deploy", "waiting", "")
 	s.GitHub.WaitFor(run.ID, "shop")
 	s.ok(s.Hour(t.Context()))
-	if text := s.GitHub.Comments(pull)[0].Body; !strings.Contains(text, "somebody to approve the run of deploy.yml") {
+	if text := s.GitHub.Comments(pull)[0].Body; !strings.Contains(text, "somebody to approve the run of deploy.yml") ||
+		!strings.Contains(text, fmt.Sprintf("**Workflows:** [dev deploy/shop: run %d](<https://github.com/rastup/shop/actions/runs/%[1]d>)\n", run.ID)) {
 		t.Errorf("the comment doesn't tell who is waited for:\n%s", text)
 	}
 	s.ok(s.GitHub.Approve(run.ID, "shop", "bo-sre", ""))
@@ -110,7 +112,7 @@ func TestAWorkflowThatFailsIsStartedWithTheOldVersion(t *testing.T) {
 	s.GitHub.EndRun(second.ID, "success")
 	s.ok(s.Hour(t.Context()))
 	s.deploy(2)
-	if text := s.GitHub.Comments(pull)[0].Body; !strings.Contains(text, "rolled back") {
+	if text := s.GitHub.Comments(pull)[0].Body; !strings.Contains(text, "rolled back") || !strings.Contains(text, fmt.Sprintf(" · [dev back/shop: run %d](<", second.ID)) {
 		t.Errorf("it isn't back:\n%s", text)
 	}
 	s.onlyThoseStart(t)
