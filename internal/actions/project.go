@@ -17,7 +17,6 @@ import (
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/markdown"
-	"github.com/rastup/rekey/internal/rotation"
 )
 
 // texts are what all texts of this repository share.
@@ -62,28 +61,11 @@ func (s *survey) project(ctx context.Context) error {
 	return err
 }
 
-// start has the runs begin that are asked for in the journal. A tree with mistakes, or a request edited since, holds those
-// that go forward.
+// start has the runs begin that are asked for in the journal.
 func (s *survey) start(ctx context.Context) error {
-	var asks []runs.Ask
-	var failed []error
-	for _, r := range s.results {
-		d, p := r.Status.Decision, &r.Status.Plan
-		j := r.Task.In(p.Environment)
-		edited := j != nil && !j.Withdrawn && j.Claim.Plan.Digest != p.Digest
-		if r.Err != nil || d.Step.Phase != rotation.Rollback && (s.mistaken || edited) {
-			continue
-		}
-		a, ok, err := runs.Open(p, r.Status.Records, d, s.Clock.Now())
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", p.Chain, err))
-		}
-		if ok {
-			asks = append(asks, a)
-		}
-	}
+	asks, unread := s.app.Asks(s.results, s.mistaken)
 	if len(asks) == 0 {
-		return errors.Join(failed...)
+		return unread
 	}
 	p := &runs.Projector{In: func(repository string) runs.GitHub { return s.hub.In(repository) }, Bot: s.bot(), Now: s.Clock.Now, Read: s.read}
 	t, err := p.Write(ctx, asks)
@@ -94,7 +76,7 @@ func (s *survey) start(ctx context.Context) error {
 		s.warn("a workflow may not have been started: the next run looks whether it was")
 	}
 	s.gha.Infof("%d workflows started, of %d that are waited for", t.Created, len(asks))
-	return errors.Join(append(failed, err)...)
+	return errors.Join(unread, err)
 }
 
 // unsettled leaves out what has been over for long, but for what came by the same pull request as something that isn't:

@@ -142,6 +142,9 @@ func TestOnlyWhatIsDueAndAskedForIsOpen(t *testing.T) {
 	if !ok || err != nil || a.Key() != "rekey-1" || a.Operator != "li-pay" || a.Chain != p.Chain {
 		t.Errorf("open: %+v %v %v", a, ok, err)
 	}
+	if _, ok, err := runs.Open(&p, asked, plan.Decision{State: plan.Waiting, Step: s, Why: "left"}, at); !ok || err != nil {
+		t.Errorf("left to a later run: %v %v", ok, err)
+	}
 	for name, one := range map[string]struct {
 		records []rotation.Record
 		d       plan.Decision
@@ -153,6 +156,7 @@ func TestOnlyWhatIsDueAndAskedForIsOpen(t *testing.T) {
 		"too late":         {asked, due, at.Add(time.Hour)},
 		"another step":     {asked, plan.Decision{State: plan.Open, Step: rotation.Step{Key: "validate/health"}}, at},
 		"not due":          {asked, plan.Decision{State: plan.Deferred, Step: s}, at},
+		"not approved":     {asked, plan.Decision{State: plan.Waiting, Step: s, Approval: rotation.ApprovesRotation}, at},
 		"over":             {asked, plan.Decision{State: plan.RolledBack}, at},
 	} {
 		if a, ok, err := runs.Open(&p, one.records, one.d, one.now); ok || err != nil {

@@ -35,9 +35,10 @@ type Ask struct {
 	Operator string
 }
 
-// Open is what the step that is due asks for; false: nothing, or nothing that may still be started: its time is over.
+// Open is what the step that is due, or was left to a later run, asks for; false: nothing, or nothing that may still be
+// started: its time is over.
 func Open(p *rotation.Plan, records []rotation.Record, d plan.Decision, now time.Time) (a Ask, ok bool, err error) {
-	if !d.Due() || len(records) == 0 {
+	if len(records) == 0 || !d.Due() && (d.State != plan.Waiting || d.Approval != "") {
 		return a, false, nil
 	}
 	s, past := d.Step, rotation.PastOf(records)
