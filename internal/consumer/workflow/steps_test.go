@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -230,6 +231,24 @@ func TestTheWorkflowMayBeInTheSameRepositoryAndTakeLittle(t *testing.T) {
 	l.hub.EndRun(l.begin(deploy, bot, "main"), "success")
 	l.later().want(deploy, nil)
 	if r := l.hub.Runs("")[0]; len(r.Inputs) != 1 {
+		t.Errorf("inputs %q", r.Inputs)
+	}
+}
+
+// The workflow that people are told to copy is one that can be started, with all that a run is given.
+func TestTheDocumentedWorkflowFits(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/consumers.md")
+	_, text, ok := strings.Cut(string(page), "```yml\nname: deploy\n")
+	text, _, closed := strings.Cut(text, "```")
+	if err != nil || !ok || !closed {
+		t.Fatal("docs/consumers.md shows no workflow", err)
+	}
+	l := newLab(t, func(s *Shape) { s.Inputs = nil })
+	l.hub.Commit("main", "li-pay", "As documented", map[string]string{file: "name: deploy\n" + text})
+	l.want(looked, nil).want(deploy, errLeft)
+	l.hub.EndRun(l.begin(deploy, bot, "main"), "success")
+	l.later().want(deploy, nil)
+	if r := l.hub.Runs("")[0]; len(r.Inputs) != 4 || r.Inputs["secret"] != "shop/token" || r.Inputs["environment"] != "dev" {
 		t.Errorf("inputs %q", r.Inputs)
 	}
 }

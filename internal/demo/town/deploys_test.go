@@ -2,12 +2,14 @@ package town_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rastup/rekey/internal/sandbox/github"
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
+	"github.com/rastup/rekey/internal/sandbox/workflow"
 )
 
 const deployYAML = `name: deploy
@@ -116,6 +118,31 @@ func TestAWorkflowThatFailsIsStartedWithTheOldVersion(t *testing.T) {
 		t.Errorf("it isn't back:\n%s", text)
 	}
 	s.onlyThoseStart(t)
+}
+
+// TestTheEndOfTheRunWakesRotate: with the trigger that the documentation shows, nobody waits for the hour.
+func TestTheEndOfTheRunWakesRotate(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/github.md")
+	_, trigger, ok := strings.Cut(string(page), "```yml\n  workflow_run:\n")
+	trigger, _, closed := strings.Cut(trigger, "```")
+	if err != nil || !ok || !closed {
+		t.Fatal("docs/github.md shows no trigger", err)
+	}
+	s := deploys(t)
+	pull := s.request("li-pay", "ana-sec", wanted)
+	s.GitHub.EndRun(s.deploy(1).ID, "success")
+	woken := strings.Replace(ours(t, ".github/workflows/rotate.yml"), "on:\n", "on:\n  workflow_run:\n"+trigger, 1)
+	s.play(".github/workflows/rotate.yml", woken, func() {
+		_, err := s.Engine.Trigger(workflow.Event{Name: "workflow_run", Of: "deploy", Ref: "refs/heads/main", SHA: s.GitHub.Head("main"), Actor: "github-actions[bot]"})
+		s.ok(err)
+		s.ok(s.Engine.Advance(t.Context()))
+	})
+	if text := s.GitHub.Comments(pull)[0].Body; !strings.Contains(text, "dev validated") {
+		t.Errorf("nothing went on:\n%s", text)
+	}
+	if run, _ := s.GitHub.Run(s.lastRun()); run.Event != "workflow_run" || run.Conclusion != "success" {
+		t.Errorf("the run that was woken: %+v", run)
+	}
 }
 
 // TestADispatchThatIsRefusedIsSaidAndTakenBack: no run begins, the job says which right it lacks, and the deadline takes the
