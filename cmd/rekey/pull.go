@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/rastup/rekey/internal/evidence"
-	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/report/comment"
 )
 
@@ -28,11 +27,7 @@ func (s source) anchors(ctx context.Context, f *flags) (all []evidence.Anchor, w
 	if s.repository == "" {
 		return nil, nil, usageError{errors.New("which repository? give --repository OWNER/NAME")}
 	}
-	token := os.Getenv("GITHUB_TOKEN")
-	if token == "" {
-		token = os.Getenv("GH_TOKEN")
-	}
-	hub, err := github.New(github.Options{API: os.Getenv("GITHUB_API_URL"), Repository: s.repository, Token: token, ReadOnly: true, Clock: f.clock})
+	hub, err := f.hub(s.repository, true)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 			"run": runRekey, "sandbox": onStage(start), "at": onStage(at), "app": onStage(application), "secret": onStage(look),
 			"byhand": onStage(byHand), "tamper": onStage(tamper), "deny": onStage(deny), "mark": onStage(mark), "unchanged": onStage(unchanged),
 			"bucket": onStage(bucket), "folder": onStage(folderOfEvidence),
-			"stuck": onStage(stuck), "head": onStage(head),
+			"stuck": onStage(stuck), "head": onStage(head), "hub": onStage(serveHub),
 		},
 	})
 }
@@ -60,7 +60,7 @@ func setup(e *testscript.Env) error {
 
 // handedOn are the variables of a script that rekey gets.
 var handedOn = []string{"PATH", "HOME", "TMPDIR", "USER", "NO_COLOR", "REKEY_ACTOR", clockVariable, "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
-	"AWS_EC2_METADATA_DISABLED", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOCOVERDIR"}
+	"AWS_EC2_METADATA_DISABLED", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN", "GOCOVERDIR"}
 
 // runRekey runs rekey, which must end with the status: run STATUS ARG...
 // What it said, standard output and error as they came, is in the file "said".

@@ -18,6 +18,7 @@ import (
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	consumer "github.com/rastup/rekey/internal/sandbox/app"
+	"github.com/rastup/rekey/internal/sandbox/github"
 )
 
 //go:embed testdata/repository
@@ -30,6 +31,7 @@ type stage struct {
 	clock    *sandbox.Clock
 	app      *consumer.App
 	life     context.Context
+	hub      *github.Service
 	first    map[string]string // version that was live before, by environment
 	seen     int               // calls so far, at the last mark
 }
@@ -104,6 +106,38 @@ func at(s *stage, ts *testscript.TestScript, args []string) {
 		s.clock.Move(now.Sub(s.clock.Now()))
 	}
 	ts.Setenv(clockVariable, now.Format(time.RFC3339))
+}
+
+// deployFile is a workflow that the consumer can start.
+const deployFile = "run-name: deploy ${{ inputs.rekey }}\non: {workflow_dispatch: {inputs: {rekey: {}, version: {}}}}\njobs: {}\n"
+
+// serveHub serves a GitHub whose runs of deploy.yml end in a conclusion at the third look, to a token of ana-sec's that
+// may read or start workflows: hub read|write CONCLUSION
+func serveHub(s *stage, ts *testscript.TestScript, args []string) {
+	if s.hub == nil {
+		s.hub = github.New(s.clock, github.Options{Repository: "rastup/shop"})
+		s.hub.AddUser("ana-sec", "write", false)
+		s.hub.Commit("main", "ana-sec", "Deploy", map[string]string{".github/workflows/deploy.yml": deployFile})
+		site := httptest.NewServer(s.hub.Handler())
+		context.AfterFunc(s.life, site.Close)
+		for name, value := range map[string]string{"GITHUB_API_URL": site.URL, "GITHUB_REPOSITORY": "rastup/shop", "GITHUB_TOKEN": "ghp_canary"} {
+			ts.Setenv(name, value)
+		}
+	}
+	s.hub.AddToken("ghp_canary", "ana-sec", map[string]string{"actions": args[0], "contents": "read"})
+	looks := map[string]int{}
+	s.hub.Fail(func(c github.Call) error {
+		if strings.HasSuffix(c.Route, "/actions/runs/{run_id}") {
+			if looks[c.Path]++; looks[c.Path] == 3 {
+				id, err := strconv.ParseInt(c.Path[strings.LastIndexByte(c.Path, '/')+1:], 10, 64)
+				if err != nil {
+					return err
+				}
+				s.hub.EndRun(id, args[1])
+			}
+		}
+		return nil
+	})
 }
 
 // application breaks the application in an environment or mends it: app dev 503, app dev 200, app dev old-only

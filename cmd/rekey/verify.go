@@ -63,7 +63,7 @@ request, with the token in GITHUB_TOKEN.`,
 	c.Flags().StringArrayVar(&heads, "anchor", nil, "a head known from elsewhere: ENV/SECRET@SEQ=sha256:HEX, or a file with one in each line")
 	c.Flags().IntVar(&pull.number, "pr", 0, "hold the journal against the audit comments of this pull request")
 	c.Flags().StringVar(&pull.repository, "repository", "", "OWNER/NAME of the pull request's repository (default: $GITHUB_REPOSITORY)")
-	c.Flags().StringVar(&pull.bot, "bot", "github-actions[bot]", "login that writes the audit comments")
+	c.Flags().StringVar(&pull.bot, "bot", actionsBot, "login that writes the audit comments")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return c
 }

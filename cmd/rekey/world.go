@@ -28,13 +28,14 @@ func (f *flags) app(c *cobra.Command) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return app.New(app.World{
+	a := app.New(app.World{
 		Root: root, Config: f.config, Evidence: f.evidence, Program: programVersion(), Lookup: os.LookupEnv, Clock: f.clock,
 		Actor:  f.person(),
 		Commit: os.Getenv("GITHUB_SHA"),
 		Self:   self(),
 		Warn:   func(s string) { fmt.Fprintln(c.ErrOrStderr(), "warning: "+s) },
-	}), nil
+	})
+	return a, f.see(a)
 }
 
 // loaded is app with everything people wrote, which must be right: else errFound, and the App if that can still

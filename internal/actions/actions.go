@@ -12,6 +12,7 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,8 +149,12 @@ func (j *job) connect() (err error) {
 	j.app.Hide(token)
 	j.hub, err = github.New(github.Options{API: j.Getenv("GITHUB_API_URL"), Repository: j.Getenv("GITHUB_REPOSITORY"), Token: token,
 		ReadOnly: j.input("command") == "apply" || j.input("command") == "lint", Transport: j.Transport, Clock: j.Clock})
+	j.app.GitHub, j.app.Bot = j.hub, j.bot()
 	return err
 }
+
+// bot is the login that jobs write and start workflows as.
+func (j *job) bot() string { return cmp.Or(j.input("bot"), "github-actions[bot]") }
 
 func (j *job) runURL() string {
 	return fmt.Sprintf("%s/%s/actions/runs/%s", j.Getenv("GITHUB_SERVER_URL"), j.Getenv("GITHUB_REPOSITORY"), j.Getenv("GITHUB_RUN_ID"))

@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +42,7 @@ func (j *job) dates(ctx context.Context) error {
 		paths = append(paths, e.Pos.File)
 	}
 	slices.Sort(paths)
-	p := &dates.Projector{GitHub: j.hub, Bot: cmp.Or(j.input("bot"), "github-actions[bot]")}
+	p := &dates.Projector{GitHub: j.hub, Bot: j.bot()}
 	t, err := p.Write(ctx, slices.Compact(paths), last)
 	for _, f := range t.Findings {
 		j.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))

@@ -12,6 +12,7 @@ import (
 	"github.com/rastup/rekey/internal/notice"
 	comments "github.com/rastup/rekey/internal/notice/comment"
 	"github.com/rastup/rekey/internal/notice/incident"
+	"github.com/rastup/rekey/internal/notice/runs"
 	"github.com/rastup/rekey/internal/notice/webhook"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
@@ -34,8 +35,9 @@ func (j *job) texts() comment.Options {
 // summaryRoom is what one step's summary holds, with some to spare (GitHub documentation, workflow commands: 1 MiB).
 const summaryRoom = 1000 << 10
 
-// project brings what people see up to date: comments, incidents, tickets.
+// project starts the workflows that steps wait for, and brings what people see up to date: comments, incidents, tickets.
 func (s *survey) project(ctx context.Context) error {
+	started := s.start(ctx)
 	shown := s.unsettled(s.app.Shown(s.results))
 	var all notice.Tally
 	add := func(t notice.Tally, err error) error {
@@ -54,7 +56,7 @@ func (s *survey) project(ctx context.Context) error {
 	err = errors.Join(add(c.Write(ctx, s.pages(shown, o))), err)
 	incidents, successes := s.incidents(shown)
 	cases, tally, failed := i.Write(ctx, incidents, successes)
-	err = errors.Join(err, add(tally, failed))
+	err = errors.Join(started, err, add(tally, failed))
 	// Last: who is told elsewhere may be slow, and what is on GitHub doesn't wait for that.
 	w := &webhook.Projector{GitHub: s.hub, Bot: s.bot(), Repository: s.Getenv("GITHUB_REPOSITORY"), Channels: s.channels(), HTTP: s.Services, Clock: s.Clock}
 	err = errors.Join(err, add(w.Write(ctx, s.subjects(cases))))
@@ -66,6 +68,24 @@ func (s *survey) project(ctx context.Context) error {
 	}
 	s.gha.Infof("%d written, %d edited, %d deleted, %d closed", all.Created, all.Edited, all.Deleted, all.Closed)
 	return err
+}
+
+// start has the runs begin that are asked for in the journal.
+func (s *survey) start(ctx context.Context) error {
+	asks, unread := s.app.Asks(s.results, s.mistaken)
+	if len(asks) == 0 {
+		return unread
+	}
+	p := &runs.Projector{In: func(repository string) runs.GitHub { return s.hub.In(repository) }, Bot: s.bot(), Now: s.Clock.Now, Read: s.read}
+	t, err := p.Write(ctx, asks)
+	for _, f := range t.Findings {
+		s.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
+	}
+	if t.Again {
+		s.warn("a workflow may not have been started: the next run looks whether it was")
+	}
+	s.gha.Infof("%d workflows started, of %d that are waited for", t.Created, len(asks))
+	return errors.Join(unread, err)
 }
 
 // unsettled leaves out what has been over for long, but for what came by the same pull request as something that isn't:

@@ -66,8 +66,9 @@ func (s *survey) runs(ctx context.Context, oldest time.Time, asks bool) (runs []
 		}
 	}
 	list = slices.DeleteFunc(list, func(r github.Run) bool {
-		// A pull request may bring a rotate.yml of its own, from a branch that is called like ours: it asks nobody.
-		if !slices.Contains([]string{"push", "schedule", "workflow_dispatch"}, r.Event) {
+		// A pull request may bring a rotate.yml of its own, from a branch that is called like ours: it asks nobody. What
+		// another workflow's end wakes is the default branch's.
+		if !slices.Contains([]string{"push", "schedule", "workflow_dispatch", "workflow_run"}, r.Event) {
 			return true
 		}
 		// Ended before anything of this was due: asked about none of it.

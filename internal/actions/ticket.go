@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,9 +53,6 @@ func (j *job) newDesk() (*desk, error) {
 		return ticket.Summary{Key: comment.TicketKey(v), Left: left, Text: comment.Ticket(v, left, j.texts())}
 	}}, nil
 }
-
-// bot is the login that texts on GitHub are written as.
-func (j *job) bot() string { return cmp.Or(j.input("bot"), "github-actions[bot]") }
 
 // jira signs in with what the environment has. Without a token the tracker has no site: it only knows names.
 func (j *job) jira(c *config.Jira) (*ticket.Jira, error) {

@@ -130,7 +130,7 @@ func (w *town) incident(env, name string) string {
 	for _, v := range a.Shown(results) {
 		for i, e := range v.Environments {
 			if wrong, _ := incident.Judge(e, v.View.Environments[i]); wrong && e.Name == env && v.Task.Rotation == name {
-				_, body, _ := comment.Incident(v.View, env, "", comment.Options{})
+				_, body, _ := comment.Incident(v.View, env, "", comment.Calls{}, comment.Options{})
 				return body
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/rastup/rekey/internal/consumer/lambda"
 	"github.com/rastup/rekey/internal/consumer/parameter"
 	"github.com/rastup/rekey/internal/consumer/terraform"
+	"github.com/rastup/rekey/internal/consumer/workflow"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kms"
 	"github.com/rastup/rekey/internal/kind/manual"
@@ -64,6 +65,7 @@ func Consumers() []consumer.Consumer {
 		parameter.Consumer(),
 		consumercommand.Consumer(),
 		terraform.Consumer(),
+		workflow.Consumer(),
 	}
 }
 
@@ -183,7 +185,8 @@ func (a *App) handlers(ctx context.Context, c *rotation.Claim) (map[string]rotat
 	for _, c := range Checks() {
 		all["check/"+c.Name] = c.New(d)
 	}
-	on := consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now, Programs: deps.Programs, Arm: d.Arm}
+	on := consumer.Deps{ECS: session.ECS(), Lambda: session.Lambda(), SSM: session.SSM(), Now: a.Clock.Now, Programs: deps.Programs, Arm: d.Arm,
+		GitHub: a.GitHub, Bot: a.Bot}
 	for _, c := range Consumers() {
 		all["consumer/"+c.Name] = c.New(on)
 	}

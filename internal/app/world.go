@@ -31,6 +31,7 @@ import (
 	"github.com/rastup/rekey/internal/evidence/folder"
 	"github.com/rastup/rekey/internal/evidence/logs"
 	"github.com/rastup/rekey/internal/evidence/s3"
+	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/inputs"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/redact"
@@ -54,6 +55,8 @@ type World struct {
 	HTTP     *http.Client                          // of http checks; nil: a plain one
 	Services http.RoundTripper                     // leads to services that aren't AWS's; nil: Go's own
 	Dial     Dial                                  // leads to databases; nil: Go's own
+	GitHub   *github.Client                        // of the repository, to read; nil: there is no token
+	Bot      string                                // login that starts workflows
 	Patience time.Duration                         // see apply.Runner
 	Shards   int                                   // processes that share the account's writes with this one, itself among them; 0: it is alone
 	Reads    bool                                  // the evidence is only read, with the role for that where there is one

@@ -14,7 +14,7 @@ const (
 	spine   = "./internal/plan ./internal/apply ./internal/evidence ./internal/fence"
 	stores  = "./internal/evidence/*"
 	cover   = "./internal/redact ./internal/child ./internal/program"
-	checks  = "./internal/check/... ./internal/consumer/..."
+	checks  = "./internal/check/... ./internal/consumer/... ./internal/dispatch"
 	media   = "./internal/report/... ./internal/notice/..."
 	secrets = "./internal/secret ./internal/staging ./internal/kind/..."
 	world   = "./internal/cloud ./internal/github ./internal/jira ./internal/policy/lookup ./internal/sandbox/... ./internal/demo/... ./internal/app ./internal/actions"

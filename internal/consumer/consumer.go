@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/program"
 	"github.com/rastup/rekey/internal/rotation"
@@ -59,6 +61,8 @@ type Deps struct {
 	ECS    *ecs.Client
 	Lambda *lambda.Client
 	SSM    *ssm.Client
+	GitHub *github.Client // of the repository that Rekey runs in, to read; nil: there is no token
+	Bot    string         // login that starts workflows
 	Now    func() time.Time
 
 	Programs program.Place                              // where commands of the repository run

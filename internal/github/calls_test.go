@@ -86,6 +86,19 @@ var calls = []struct {
 		[]string{"GET ", "GET /actions/workflows/rotate.yml/runs?branch=main&created=%3E%3D2026-11-23T09%3A00%3A00Z&per_page=100&status=waiting"}, []Run{aRun}},
 	{"Runs, all", func(ctx context.Context, c *Client) (any, error) { return c.Runs(ctx, "rotate.yml", "", time.Time{}) },
 		[]string{`{"default_branch":"main"}`, `{"total_count":0,"workflow_runs":[]}`}, []string{"GET ", "GET /actions/workflows/rotate.yml/runs?branch=main&per_page=100"}, []Run(nil)},
+	{"Dispatched", func(ctx context.Context, c *Client) (any, error) { return c.Dispatched(ctx, "deploy.yml", nine) },
+		[]string{`{"total_count":1,"workflow_runs":[` + run[:len(run)-1] + `,"display_title":"deploy rekey-1"}]}`},
+		[]string{"GET /actions/workflows/deploy.yml/runs?created=%3E%3D2026-11-23T09%3A00%3A00Z&event=workflow_dispatch&per_page=100"},
+		func() []Run { r := aRun; r.Title = "deploy rekey-1"; return []Run{r} }()},
+	{"Workflow", func(ctx context.Context, c *Client) (any, error) { return c.Workflow(ctx, "deploy.yml") },
+		[]string{`{"id":7,"path":".github/workflows/deploy.yml","state":"active"}`}, []string{"GET /actions/workflows/deploy.yml"},
+		Workflow{".github/workflows/deploy.yml", "active"}},
+	{"Dispatch", func(ctx context.Context, c *Client) (any, error) {
+		return nil, c.Dispatch(ctx, "deploy.yml", "main", map[string]string{"rekey": "k", "version": "v"})
+	}, []string{""}, []string{`POST /actions/workflows/deploy.yml/dispatches {"ref":"main","inputs":{"rekey":"k","version":"v"}}`}, nil},
+	{"Dispatch, that answers with the run", func(ctx context.Context, c *Client) (any, error) {
+		return nil, c.Dispatch(ctx, "deploy.yml", "main", nil)
+	}, []string{`{"workflow_run_id":1,"run_url":"u","html_url":"h"}`}, []string{`POST /actions/workflows/deploy.yml/dispatches {"ref":"main"}`}, nil},
 	{"Jobs", func(ctx context.Context, c *Client) (any, error) { return c.Jobs(ctx, 30) },
 		[]string{`{"jobs":[{"id":3,"name":"prod 1/2","status":"waiting","conclusion":null,"created_at":"2026-11-23T09:00:00Z","started_at":"2026-11-23T10:00:00Z","completed_at":null}]}`},
 		[]string{"GET /actions/runs/30/jobs?filter=latest&per_page=100"}, []Job{{ID: 3, Name: "prod 1/2", Status: "waiting", CreatedAt: nine, StartedAt: ten}}},

@@ -131,6 +131,9 @@ func (c *Client) In(repository string) *Client {
 	return &Client{api: c.api, http: c.http, wire: c.wire, repository: repository, turn: semaphore.NewWeighted(1)}
 }
 
+// Repository is the one that the client's calls are about, owner/name.
+func (c *Client) Repository() string { return c.repository }
+
 // DefaultBranch is remembered.
 func (c *Client) DefaultBranch(ctx context.Context) (string, error) {
 	if err := c.turn.Acquire(ctx, 1); err != nil {

@@ -24,9 +24,8 @@ func (c *Client) Run(ctx context.Context, id int64) (Run, error) {
 const mostRuns = 1000
 
 // Runs are those of a workflow, named by its file, on the default branch, that were created at since or later, newest
-// first; status "" is all. A fork's branch may be called like the default one: see Run.Event. Where they are more than GitHub lists, it is asked again for those before.
+// first; status "" is all. A fork's branch may be called like the default one: see Run.Event.
 func (c *Client) Runs(ctx context.Context, workflow, status string, since time.Time) ([]Run, error) {
-	what := op{"list the runs of " + clean(workflow), "actions: read"}
 	branch, err := c.DefaultBranch(ctx)
 	if err != nil {
 		return nil, err
@@ -35,6 +34,12 @@ func (c *Client) Runs(ctx context.Context, workflow, status string, since time.T
 	if status != "" {
 		query.Set("status", status)
 	}
+	return c.runs(ctx, workflow, query, since)
+}
+
+// runs are those that a question's query names. Where they are more than GitHub lists, it is asked again for those before.
+func (c *Client) runs(ctx context.Context, workflow string, query url.Values, since time.Time) ([]Run, error) {
+	what := op{"list the runs of " + clean(workflow), "actions: read"}
 	created := ">=" + stamp(since)
 	var found []Run
 	seen := map[int64]bool{}
@@ -163,7 +168,7 @@ func (c *Client) Environment(ctx context.Context, name string) (Environment, boo
 
 func runOf(r *gh.WorkflowRun) Run {
 	return Run{
-		ID: r.GetID(), URL: r.GetHTMLURL(), Number: r.GetRunNumber(), Attempt: r.GetRunAttempt(), Event: r.GetEvent(),
+		ID: r.GetID(), URL: r.GetHTMLURL(), Title: r.GetDisplayTitle(), Number: r.GetRunNumber(), Attempt: r.GetRunAttempt(), Event: r.GetEvent(),
 		Branch: r.GetHeadBranch(), SHA: r.GetHeadSHA(), Status: r.GetStatus(), Conclusion: r.GetConclusion(),
 		Actor: userOf(r.Actor), Trigger: userOf(r.TriggeringActor), CreatedAt: r.GetCreatedAt().Time, StartedAt: r.GetRunStartedAt().Time, UpdatedAt: r.GetUpdatedAt().Time,
 	}

@@ -52,6 +52,7 @@ type Review struct {
 type Run struct {
 	ID         int64
 	URL        string
+	Title      string // what the workflow's run-name says, else what GitHub calls it
 	Number     int
 	Attempt    int
 	Event      string // push, schedule, workflow_dispatch
@@ -64,6 +65,12 @@ type Run struct {
 	CreatedAt  time.Time
 	StartedAt  time.Time // of this attempt
 	UpdatedAt  time.Time // of a completed one: not before it ended
+}
+
+// A Workflow is a workflow of the repository, as its default branch has it.
+type Workflow struct {
+	Path  string // in the repository: ".github/workflows/deploy.yml"
+	State string // active, deleted, disabled_fork, disabled_inactivity, disabled_manually
 }
 
 // A Job of a run's latest attempt.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rastup/rekey/internal/dispatch"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -34,6 +35,7 @@ type Standing struct {
 	Began      int                 // number of this attempt's claim; 0: none
 	Seq        int                 // of this attempt's last record; 0: none
 	Runner     string              // of this attempt's last record
+	Runs       []Run               // of workflows that steps had started, in the plan's order
 	Approvals  []rotation.Approval // that are on record, in order
 	Approvers  []string            // who let the rotation go on, by what is on record
 	Approval   string              // where approval stands: "not required", "asked in rekey-prod"; "" given
@@ -42,6 +44,12 @@ type Standing struct {
 	waitsFor   string    // the environment before
 	waits      string    // what the last run left to a later one to wait for
 	waitsSince time.Time // when runs began to
+}
+
+// A Run is the workflow's run that a step had started, and watches.
+type Run struct {
+	Step string // its key
+	URL  string
 }
 
 // A Failure is a step that definitely failed, or another reason why a rotation was given up (no Step).
@@ -72,6 +80,11 @@ func stand(e Environment, v View) Standing {
 		}
 	}
 	s.Steps, s.Undo = steps(&e.Plan, e.Records, d, now)
+	for _, st := range slices.Concat(e.Plan.Steps, e.Plan.Undo) {
+		if past := rotation.PastOf(e.Records); past.Fact(st.Key, dispatch.Run) != "" {
+			s.Runs = append(s.Runs, Run{st.Key, past.Fact(st.Key, dispatch.URL)})
+		}
+	}
 	s.Failures = failures(s, e.Records)
 	s.approvals(e, v.times)
 	for _, before := range v.Environments {

@@ -26,7 +26,7 @@ var gateRules = []rule{
 	{
 		Name: "what follows an environment is told what it did", Check: after,
 		Mutants: []mutant{
-			{File: rotate, After: "  after-stage:", Old: "command: due", New: "command: lint"},
+			{File: rotate, After: "  after-stage:", Old: "command: due", New: "command: lint", Also: "what starts or cancels runs has no code of anybody"},
 			{File: rotate, After: "  after-dev:", Old: "      environments: ${{ steps.rekey.outputs.environments }}", New: "      environments: '{}'"},
 			{File: rotate, After: "  plan:", Old: "      expired: ${{ steps.rekey.outputs.expired }}\n", New: ""},
 			{File: rotate, After: "  after-dev:", Old: "    needs:", New: "    name: after dev\n    needs:"},

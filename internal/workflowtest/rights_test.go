@@ -27,7 +27,7 @@ var rights = map[string]map[string]string{
 }
 
 const (
-	due   = "actions: read, contents: read, id-token: write, issues: write, pull-requests: write"
+	due   = "actions: write, contents: read, id-token: write, issues: write, pull-requests: write"
 	gated = "actions: read, contents: read, id-token: write, pull-requests: read"
 )
 

@@ -49,6 +49,7 @@ func card(d *document, v report.View, o Options) {
 	}
 	d.add(0, next(v))
 	d.add(1, untold(v, o))
+	d.add(1, runs(v))
 	d.add(3, table(v))
 	d.add(6, blast(v))
 	done := 0
@@ -134,6 +135,27 @@ func next(v report.View) string {
 		all = append(all[:mostColumn], "…")
 	}
 	return "**Next:** " + strings.Join(all, "; ") + "."
+}
+
+// runs leads to the workflows' runs that steps had started: their addresses stand in texts, too, but nothing there is a link.
+func runs(v report.View) string {
+	var all []string
+	for _, s := range v.Environments {
+		for _, r := range s.Runs {
+			label := s.Name + " " + r.Step
+			if _, run, ok := strings.Cut(r.URL, "/actions/runs/"); ok && digits.MatchString(run) {
+				label += ": run " + run
+			}
+			all = append(all, markdown.Link(report.Cut(label, nameWidth), r.URL))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	if len(all) > mostColumn {
+		all = append(all[:mostColumn], "…")
+	}
+	return "**Workflows:** " + strings.Join(all, " · ")
 }
 
 func name(s string) string { return markdown.Cut(s, nameWidth) }

@@ -29,6 +29,9 @@ func (r *request) runDoc(n *run) doc {
 			title, _, _ = strings.Cut(c.message, "\n")
 		}
 	}
+	if n.name != "" {
+		title = n.name
+	}
 	var previous any
 	if n.attempt > 1 {
 		previous = at + "/attempts/" + itoa(n.attempt-1)
@@ -105,11 +108,7 @@ func madeIn(text string) (func(time.Time) bool, error) {
 
 func (r *request) listWorkflowRuns() (answer, error) {
 	name := r.args["workflow_id"]
-	_, there := r.repo.commits[r.repo.branches[r.repo.branch]].tip()[".github/workflows/"+name]
-	for _, n := range r.repo.runs {
-		there = there || n.workflow == name || itoa(n.workflowID) == name
-	}
-	if !there {
+	if !r.hasWorkflow(name) {
 		return answer{}, notFound()
 	}
 	return r.runsThat(func(n *run) bool { return n.workflow == name || itoa(n.workflowID) == name })
@@ -131,7 +130,7 @@ func (r *request) runsThat(keep func(*run) bool) (answer, error) {
 	}
 	var found []*run
 	for _, n := range r.repo.runs {
-		if keep(n) && made(n.made) && is("status", n.status, n.conclusion) && is("event", n.event) && is("branch", n.branch) && is("actor", n.actor) && is("head_sha", n.sha) {
+		if keep(n) && made(n.made) && !r.now().Before(n.made.Add(r.lag)) && is("status", n.status, n.conclusion) && is("event", n.event) && is("branch", n.branch) && is("actor", n.actor) && is("head_sha", n.sha) {
 			found = append(found, n)
 		}
 	}

@@ -56,6 +56,8 @@ var routes = []route{
 	{"GET", "/issues/{issue_number}/events", talkRead, "", (*request).listEvents},
 	{"POST", "/issues/{issue_number}/assignees", talkWrite, "", (*request).addAssignees},
 	{"GET", "/actions/workflows/{workflow_id}/runs", "actions:read", "actor branch event status created head_sha", (*request).listWorkflowRuns},
+	{"GET", "/actions/workflows/{workflow_id}", "actions:read", "", (*request).getWorkflow},
+	{"POST", "/actions/workflows/{workflow_id}/dispatches", "actions:write", "", (*request).dispatch},
 	{"GET", "/actions/runs", "actions:read", "actor branch event status created head_sha", (*request).listRuns},
 	{"GET", "/actions/runs/{run_id}", "actions:read", "", (*request).getRun},
 	{"GET", "/actions/runs/{run_id}/jobs", "actions:read", "filter", (*request).listJobs},

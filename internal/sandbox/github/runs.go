@@ -32,6 +32,8 @@ type environment struct {
 type run struct {
 	id, workflowID int64
 	workflow       string // file name
+	name           string // what its run-name says; "" where it has none
+	inputs         map[string]string
 	number         int
 	event          string
 	branch, sha    string
@@ -71,6 +73,8 @@ type Job struct {
 type Run struct {
 	ID                 int64
 	Workflow           string // file name
+	Title              string // by its run-name; "" where it has none
+	Inputs             map[string]string
 	Number, Attempt    int
 	Event, Branch, SHA string
 	Actor, Trigger     string
@@ -140,6 +144,10 @@ func (s *Service) MayDeploy(name, branch string) bool {
 func (s *Service) StartRun(workflow, event, branch, sha, actor string) (id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.startRun(workflow, event, branch, sha, actor).id
+}
+
+func (s *Service) startRun(workflow, event, branch, sha, actor string) *run {
 	r := s.repo
 	if sha == "" {
 		sha = r.branches[branch]
@@ -158,7 +166,7 @@ func (s *Service) StartRun(workflow, event, branch, sha, actor string) (id int64
 		n.workflowID = s.next()
 	}
 	r.runs[n.id] = n
-	return n.id
+	return n
 }
 
 // Rerun starts the next attempt of a completed run, by whom it began with; its approvals stay. Jobs are those set
@@ -180,6 +188,20 @@ func (s *Service) RerunBy(id int64, actor string) {
 		n.trigger = actor
 	}
 	clear(n.waits)
+}
+
+// DeleteRun takes a run away, as who may write can; Actions does that by itself after its retention.
+func (s *Service) DeleteRun(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.repo.runs, id)
+}
+
+// Lag is how long lists don't show a run that has begun.
+func (s *Service) Lag(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag = d
 }
 
 // SetJob makes a job of the run's present attempt, or moves it on: queued, waiting, in_progress, completed.
@@ -346,7 +368,7 @@ func (s *Service) Runs(workflow string) (l []Run) {
 
 func (n *run) copy() Run {
 	c := Run{
-		ID: n.id, Workflow: n.workflow, Number: n.number, Attempt: n.attempt, Event: n.event, Branch: n.branch, SHA: n.sha, Actor: n.actor, Trigger: n.trigger,
+		ID: n.id, Workflow: n.workflow, Title: n.name, Inputs: maps.Clone(n.inputs), Number: n.number, Attempt: n.attempt, Event: n.event, Branch: n.branch, SHA: n.sha, Actor: n.actor, Trigger: n.trigger,
 		Status: n.status, Conclusion: n.conclusion, CreatedAt: n.made, StartedAt: n.started, Cancelled: n.cancelled, Waiting: slices.Sorted(maps.Keys(n.waits)),
 	}
 	for _, j := range n.jobs {

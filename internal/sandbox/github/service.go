@@ -8,9 +8,10 @@
 // GitHub: what a test may do here it may do there. It decides nothing about when workflows run.
 //
 // Known differences: repositories are private unless told otherwise, so that a missing permission always shows; a
-// token may what AddToken says, whoever's it is; everything is consistent at once; a fork is a branch named
+// token may what AddToken says, whoever's it is; everything is consistent at once, but lists of runs where Lag says so; a fork is a branch named
 // owner:branch; teams are no reviewers; a user's own login stands for their address; a merge that git could make in
-// several stretches of one file is refused. A run waits for approval while none of its jobs is at work. Sources:
+// several stretches of one file is refused. A run waits for approval while none of its jobs is at work. A dispatched run is queued, and whoever
+// owns the scheduler's model plays it; its run-name may hold inputs and nothing else. Sources:
 // GitHub's REST API documentation and its OpenAPI description.
 package github
 
@@ -66,6 +67,7 @@ type hub struct {
 	jobs    map[string]issued // by the bearer of their OIDC requests
 	limited map[string]*usage // by login
 	last    int64             // id given
+	lag     time.Duration     // of lists of runs
 	fail    func(Call) error
 	calls   []Call
 	unknown []string
@@ -88,6 +90,7 @@ type repository struct {
 	runs         map[int64]*run
 	numbers      map[string]int // of runs, by workflow
 	labels       map[string]int64
+	disabled     map[string]bool // workflows, by file
 }
 
 type user struct {
@@ -129,7 +132,7 @@ func (s *Service) In(name string) *Service {
 		r = &repository{
 			id: s.next(), ownerID: s.next(), owner: owner, name: short, branch: s.o.DefaultBranch, public: s.o.Public, made: s.now(),
 			permissions: map[string]string{}, branches: map[string]string{}, commits: map[string]*commit{}, threads: map[int]*thread{},
-			comments: map[int64]*comment{}, environments: map[string]*environment{}, runs: map[int64]*run{}, numbers: map[string]int{}, labels: map[string]int64{},
+			comments: map[int64]*comment{}, environments: map[string]*environment{}, runs: map[int64]*run{}, numbers: map[string]int{}, labels: map[string]int64{}, disabled: map[string]bool{},
 		}
 		for _, other := range s.repos {
 			if other.owner == owner {

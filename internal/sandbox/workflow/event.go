@@ -13,8 +13,8 @@ import (
 
 // An Event may start runs.
 type Event struct {
-	Name    string // push, pull_request, merge_group, schedule, workflow_dispatch
-	Action  string // of pull_request and merge_group; "" means opened and checks_requested
+	Name    string // push, pull_request, merge_group, schedule, workflow_dispatch, workflow_run
+	Action  string // of pull_request, merge_group and workflow_run; "" means opened, checks_requested and completed
 	Ref     string // refs/heads/main, refs/tags/v1, refs/pull/12/merge
 	SHA     string // what is run: for a pull request the merge of its head and base
 	Actor   string // login
@@ -25,12 +25,13 @@ type Event struct {
 	Cron    string            // the schedule that is due, as it is written in the file
 	File    string            // of workflow_dispatch: the workflow's file name
 	Inputs  map[string]string // of workflow_dispatch
+	Of      string            // of workflow_run: the name of the workflow whose run it is about
 	Payload []byte            // JSON that the event's file holds; inputs and schedule are added
 }
 
 func (e Event) branch() string { return strings.TrimPrefix(e.Ref, "refs/heads/") }
 
-var events = []string{"push", "pull_request", "merge_group", "schedule", "workflow_dispatch"}
+var events = []string{"push", "pull_request", "merge_group", "schedule", "workflow_dispatch", "workflow_run"}
 
 func (l *loader) events() {
 	for _, on := range l.w.file.On {
@@ -40,6 +41,9 @@ func (l *loader) events() {
 		w, ok := on.(*actionlint.WebhookEvent)
 		if !ok {
 			continue
+		}
+		if on.EventName() == "workflow_run" && (w.Branches != nil || w.BranchesIgnore != nil) {
+			l.notModelled(nil, "branches of workflow_run")
 		}
 		for _, f := range []*actionlint.WebhookEventFilter{w.Branches, w.BranchesIgnore, w.Tags, w.TagsIgnore, w.Paths, w.PathsIgnore} {
 			if f == nil {
@@ -85,6 +89,9 @@ func matches(on *actionlint.WebhookEvent, e Event) bool {
 			allowed(on.Branches, on.BranchesIgnore, e.Base) && touched(on, e.Files)
 	case "merge_group":
 		return typed(on, e.Action, "checks_requested") && allowed(on.Branches, on.BranchesIgnore, e.Base)
+	case "workflow_run": // its file and its ref are always the default branch's
+		return typed(on, e.Action, "completed") &&
+			slices.ContainsFunc(on.Workflows, func(w *actionlint.String) bool { return w.Value == e.Of })
 	default:
 		return false
 	}

@@ -10,7 +10,7 @@ import (
 const oneJob = "\njobs:\n  a: {runs-on: x, steps: [run: x]}\n"
 
 // "Workflow syntax": on.push.<branches|tags>, paths, on.pull_request, filter pattern cheat sheet; "Events that trigger
-// workflows": activity types, merge_group, schedule, workflow_dispatch.
+// workflows": activity types, merge_group, schedule, workflow_dispatch, workflow_run.
 func TestWhatAnEventStarts(t *testing.T) {
 	pr := Event{Name: "pull_request", Ref: "refs/pull/12/merge", Base: "main", Head: "topic"}
 	for _, c := range []struct {
@@ -51,6 +51,9 @@ func TestWhatAnEventStarts(t *testing.T) {
 		{"{merge_group: {branches: [dev]}}", Event{Name: "merge_group", Base: "main"}, false},
 		{"{schedule: [{cron: '7 * * * *'}, {cron: '9 1 * * *'}]}", Event{Name: "schedule", Cron: "9 1 * * *"}, true},
 		{"{schedule: [{cron: '7 * * * *'}]}", Event{Name: "schedule", Cron: "8 * * * *"}, false},
+		{"{workflow_run: {workflows: [deploy], types: [completed]}}", Event{Name: "workflow_run", Of: "deploy"}, true},
+		{"{workflow_run: {workflows: [deploy], types: [completed]}}", Event{Name: "workflow_run", Of: "test"}, false},
+		{"{workflow_run: {workflows: [deploy], types: [completed]}}", Event{Name: "workflow_run", Of: "deploy", Action: "requested"}, false},
 		{"workflow_dispatch", Event{Name: "workflow_dispatch", File: "a.yml"}, true},
 	} {
 		w, err := Load(".github/workflows/a.yml", []byte("on: "+c.on+oneJob))
