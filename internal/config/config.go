@@ -32,6 +32,9 @@ type Config struct {
 	// Tickets says where approval tickets are kept.
 	Tickets *Tickets `json:"tickets,omitempty" yaml:"tickets"`
 
+	// Overdue says how the daily look for what is due goes.
+	Overdue Overdue `json:"overdue,omitzero" yaml:"overdue"`
+
 	// Checks is ChecksAsWritten, read.
 	Checks []Check `json:"-" yaml:"-"`
 	// File is where the configuration stands.
