@@ -1,7 +1,6 @@
 package overdue
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -85,9 +84,6 @@ func Compare(secrets []Secret, looks []Look, strays []Stray, now time.Time) []Fi
 		}
 		all = append(all, Finding{Rule: RuleSecretWithoutRow, Environment: s.Environment, Text: text, Hint: s.row()})
 	}
-	slices.SortStableFunc(all, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Text, b.Text))
-	})
 	return all
 }
 

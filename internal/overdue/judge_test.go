@@ -19,7 +19,9 @@ func secret(places ...Place) Secret {
 	return Secret{Name: "shop/app", Kind: "secretsmanager", Owner: "@rastup/shop", Interval: calendar.Interval{Days: 90}, File: "ops/config/registry.md", Line: 7, Places: places}
 }
 
-func live(n int) Age { return Age{Since: days(n), Source: Live, Text: "version 1f3e of shop/app is of then"} }
+func live(n int) Age {
+	return Age{Since: days(n), Source: Live, Text: "version 1f3e of shop/app is of then"}
+}
 
 func place(env string, ages ...Age) Place { return Place{Environment: env, Ages: ages} }
 

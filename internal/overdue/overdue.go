@@ -147,6 +147,9 @@ func Judged(secrets []Secret, looks []Look, strays []Stray, more []Finding, r Ru
 	if s.Findings == nil {
 		s.Findings = []Finding{}
 	}
+	slices.SortStableFunc(s.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Text, b.Text))
+	})
 	return s
 }
 

@@ -84,8 +84,12 @@ func disabled(ctx context.Context, c *kms.Client, busy func(key string) bool) (a
 				continue // of another's policy: no business of ours
 			}
 			if m := out.KeyMetadata; m.KeyManager == types.KeyManagerTypeCustomer && m.KeyState == types.KeyStateDisabled && !busy(aws.ToString(m.KeyId)) {
+				called := aws.ToString(m.KeyId)
+				if said := cloud.Line(aws.ToString(m.Description)); said != "" {
+					called += " (" + said + ")"
+				}
 				all = append(all, overdue.Finding{Rule: overdue.RuleKeyDisabled, Hint: "schedule its deletion, or enable it",
-					Text: fmt.Sprintf("the key %s (%s) is disabled, and not scheduled for deletion", aws.ToString(m.KeyId), cloud.Line(aws.ToString(m.Description)))})
+					Text: "the key " + called + " is disabled, and not scheduled for deletion"})
 			}
 		}
 	}

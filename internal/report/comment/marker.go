@@ -23,6 +23,7 @@ const (
 	ticketMarker   = "ticket"
 	planMarker     = "plan"
 	datesMarker    = "dates"
+	overdueMarker  = "overdue"
 )
 
 // marker holds v as JSON of printable ASCII without the characters that end an HTML comment.
