@@ -24,6 +24,7 @@ const (
 	planMarker     = "plan"
 	datesMarker    = "dates"
 	overdueMarker  = "overdue"
+	rotateMarker   = "rotate"
 )
 
 // marker holds v as JSON of printable ASCII without the characters that end an HTML comment.
