@@ -94,15 +94,21 @@ func (p *Projector) Write(ctx context.Context, offers []Offer) (open map[string]
 		}
 		failed = append(failed, w.keep(ctx, pull, offers[i]))
 	}
-	held := 0
+	held, unsure := 0, 0 // what may be open after all, or will be by the next pass, keeps its place
 	for _, o := range offers {
 		switch {
 		case w.open[o.Slug] > 0:
 		case w.taken[o.Slug]:
-		case len(w.open) >= p.Limit:
+		case len(w.open)+unsure >= p.Limit:
 			held++
 		default:
-			failed = append(failed, w.offer(ctx, o))
+			again := t.Again
+			t.Again = false
+			err := w.offer(ctx, o)
+			if failed = append(failed, err); err != nil || t.Again {
+				unsure++
+			}
+			t.Again = t.Again || again
 		}
 		if err := ctx.Err(); err != nil {
 			return w.open, t, errors.Join(append(failed, err)...)
