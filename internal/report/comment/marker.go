@@ -25,6 +25,8 @@ const (
 	datesMarker    = "dates"
 	overdueMarker  = "overdue"
 	rotateMarker   = "rotate"
+
+	escalatedMarker = "escalated"
 )
 
 // marker holds v as JSON of printable ASCII without the characters that end an HTML comment.

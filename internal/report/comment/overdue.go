@@ -24,7 +24,7 @@ type OverdueOptions struct {
 // Overdue is the text of the status issue: what is stuck first, then what is overdue and due soon by owner, then what
 // differs from the registry. Its counts begin the text; of long lists the least urgent end is left out.
 func Overdue(s overdue.Scan, o OverdueOptions) string {
-	d := &document{marker: marker(overdueMarker, struct{}{})}
+	d := &document{marker: marker(overdueMarker, scanned{s.At.UTC().Format(time.RFC3339)})}
 	d.add(0, "### Secret rotation: "+report.Overdue(s))
 	line := "Last scan " + utc(s.At)
 	if !o.Next.IsZero() {
@@ -50,6 +50,72 @@ func Overdue(s overdue.Scan, o OverdueOptions) string {
 	}
 	d.add(6, details("All by owner", perOwner(s)))
 	return d.within(Most)
+}
+
+// A scanned is the marker of the status issue.
+type scanned struct {
+	At string `json:"at"`
+}
+
+// ParseOverdue says whether body is the status issue's, and when it was last scanned.
+func ParseOverdue(body string) (at time.Time, ok bool) {
+	var m scanned
+	if !parse(body, overdueMarker, &m) {
+		return at, false
+	}
+	at, err := time.Parse(time.RFC3339, m.At)
+	return at, err == nil
+}
+
+// SameOverdue says whether two texts of the status issue differ in nothing but when they were written.
+func SameOverdue(a, b string) bool {
+	rest := func(s string) string {
+		var kept []string
+		for i, line := range strings.Split(strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")), "\n") {
+			if i > 0 && !strings.HasPrefix(line, "Last scan ") && !strings.HasPrefix(line, "⚠️ The scan before") {
+				kept = append(kept, line)
+			}
+		}
+		return strings.Join(kept, "\n")
+	}
+	return rest(a) == rest(b)
+}
+
+// An Escalation is a secret that is overdue for so long that somebody else is told.
+type Escalation struct {
+	overdue.Standing
+	Level string   // primary, secondary, liaison
+	Who   []string // logins and teams
+	After string   // "7 days": how long after its date that is
+}
+
+// Key is that of an escalation: a secret's date, and who is told.
+func (e Escalation) Key() string {
+	return e.Secret + " " + e.Due.UTC().Format(time.DateOnly) + " " + e.Level
+}
+
+type escalated struct {
+	Keys []string `json:"keys"`
+}
+
+// Escalated is the comment that tells people, once.
+func Escalated(all []Escalation) string {
+	var m escalated
+	var b strings.Builder
+	for _, e := range all[:min(len(all), mostLines)] {
+		m.Keys = append(m.Keys, e.Key())
+		fmt.Fprintf(&b, "- %s: %s is %s since %s, and it is more than %s now (owner %s)\n", people(e.Who, true), name(e.Secret), e.State, e.Due.UTC().Format(time.DateOnly), e.After, people([]string{e.Owner}, false))
+	}
+	d := &document{marker: marker(escalatedMarker, m)}
+	d.add(0, b.String())
+	return d.String()
+}
+
+// ParseEscalated says whether body is such a comment, and which escalations it told.
+func ParseEscalated(body string) (keys []string, ok bool) {
+	var m escalated
+	ok = parse(body, escalatedMarker, &m)
+	return m.Keys, ok
 }
 
 const mostLines = 100 // of one list: what is more is in the report
