@@ -29,9 +29,9 @@ what was rotated past Rekey, and what was left behind.
 something differs: --fail-on stuck,overdue,findings.`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			fails, err := failing(failOn)
+			fails, err := overdue.Failing(failOn)
 			if err != nil {
-				return err
+				return usageError{fmt.Errorf("--fail-on: %w", err)}
 			}
 			if !slices.Contains(formats, format) {
 				return usageError{fmt.Errorf("no format %q: there are %s", format, strings.Join(formats, ", "))}
@@ -68,28 +68,3 @@ something differs: --fail-on stuck,overdue,findings.`,
 }
 
 var formats = []string{"text", "json", "markdown", "sarif"}
-
-// failing reads --fail-on. States are written with hyphens: due-soon.
-func failing(list string) (func(overdue.Scan) bool, error) {
-	var states []overdue.State
-	findings := false
-	known := []string{"findings"}
-	for _, s := range overdue.States {
-		known = append(known, strings.ReplaceAll(string(s), " ", "-"))
-	}
-	for name := range strings.SplitSeq(list, ",") {
-		name = strings.TrimSpace(name)
-		switch i := slices.Index(known, name); {
-		case name == "":
-		case i < 0:
-			return nil, usageError{fmt.Errorf("--fail-on: no state %q: there are %s", name, strings.Join(known, ", "))}
-		case i == 0:
-			findings = true
-		default:
-			states = append(states, overdue.States[i-1])
-		}
-	}
-	return func(s overdue.Scan) bool {
-		return findings && len(s.Findings) > 0 || slices.ContainsFunc(states, func(st overdue.State) bool { return s.Count(st) > 0 })
-	}, nil
-}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,10 +33,28 @@ func (a *App) Scan(ctx context.Context) (overdue.Scan, error) {
 		s.secrets = append(s.secrets, s.secret(&e))
 	}
 	s.surveys(ctx)
+	s.lock(ctx)
 	if err := s.ages(ctx); err != nil {
 		return overdue.Scan{}, err
 	}
 	return overdue.Judged(s.secrets, s.all(), s.strays, s.found, s.rules(), s.now), nil
+}
+
+// lock sees whether the evidence store still keeps what it has.
+func (s *scan) lock(ctx context.Context) {
+	c, ok := s.store.(interface{ Check(context.Context) error })
+	if !ok {
+		return
+	}
+	err := c.Check(ctx)
+	var no *rotation.Failure
+	switch {
+	case err == nil:
+	case errors.As(err, &no):
+		s.found = append(s.found, overdue.Finding{Rule: overdue.RuleLock, Text: no.Msg, Hint: no.Hint})
+	default:
+		s.found = append(s.found, overdue.Finding{Rule: overdue.RuleNotSeen, Text: "whether evidence is locked couldn't be looked at: " + cloud.Line(s.Scrub(err.Error()))})
+	}
 }
 
 type scan struct {

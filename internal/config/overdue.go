@@ -8,6 +8,8 @@ type Overdue struct {
 	Soon rotation.Duration `json:"soon,omitempty" yaml:"soon"`
 	// Still is how long an open rotation may stand still before it is shown as stuck. Default: 3d.
 	Still rotation.Duration `json:"still,omitempty" yaml:"still"`
+	// Report is the address of the published report, for the status issue. Default: none.
+	Report string `json:"report,omitempty" yaml:"report" jsonschema:"pattern=^https://."`
 	// Requests says which requests are opened as pull requests for what is due. Default: none are.
 	Requests *Requests `json:"requests,omitempty" yaml:"requests"`
 }

@@ -27,6 +27,9 @@ const (
 	RulePendingLeft      = "pending-left"
 	RuleLabelLeft        = "label-left"
 	RuleKeyDisabled      = "key-disabled"
+	RuleOwner            = "owner"
+	RuleGate             = "gate"
+	RuleLock             = "evidence-lock"
 	RuleNotSeen          = "not-seen" // what couldn't be looked at
 )
 
