@@ -6,6 +6,7 @@
 //	due    bring comments, incidents and tickets up to date, and say what is to be asked where
 //	apply  do what was approved, or is covered by an earlier approval
 //	dates  offer the registry's dates as the journal knows them
+//	overdue  look how old everything is, open the requests for what is due, keep the status issue right
 //
 // It owns the inputs (REKEY_*; composite steps get no INPUT_*), the outputs, and the rule that a text never speaks to
 // the runner. It decides nothing about a rotation: plan does; nor about people: policy does.
@@ -18,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -87,7 +89,7 @@ func newJob(p Process) (*job, error) {
 		Commit: commit(p.Root, p.Getenv("GITHUB_SHA")), Program: "action " + p.Getenv("GITHUB_ACTION_REF"),
 		Self:  rotation.Runner{ID: j.runURL() + "/attempts/" + p.Getenv("GITHUB_RUN_ATTEMPT"), Nonce: p.Nonce},
 		Clock: p.Clock, Lookup: p.Lookup, Cloud: p.Cloud, HTTP: p.Checks, Services: p.Services, Dial: p.Dial, Warn: j.warn,
-		Reads: j.input("command") == "due" || j.input("command") == "dates", Preview: j.input("command") == "plan",
+		Reads: slices.Contains([]string{"due", "dates", "overdue"}, j.input("command")), Preview: slices.Contains([]string{"plan", "overdue"}, j.input("command")),
 		Progress: muted(j.gha, terminal.Progress(p.Out, terminal.Style{Several: true})),
 	}
 	if w.Config == "" {
@@ -119,8 +121,10 @@ func (j *job) command(ctx context.Context) error {
 		return j.apply(ctx)
 	case "dates":
 		return j.dates(ctx)
+	case "overdue":
+		return j.overdue(ctx)
 	default:
-		return fmt.Errorf("input command is lint, plan, due, apply or dates, not %q", c)
+		return fmt.Errorf("input command is lint, plan, due, apply, dates or overdue, not %q", c)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // The rooms of the house, by what the rules say of them. A package in none of them fails.
 const (
 	words   = "./internal/rotation"
-	pure    = "./internal/calendar ./internal/policy ./internal/question ./internal/secret/spec ./internal/usage"
+	pure    = "./internal/calendar ./internal/overdue ./internal/policy ./internal/question ./internal/secret/spec ./internal/usage"
 	inputs  = "./internal/problem ./internal/registry ./internal/request ./internal/config ./internal/inputs ./internal/schema ./internal/workflows"
 	spine   = "./internal/plan ./internal/apply ./internal/evidence ./internal/fence"
 	stores  = "./internal/evidence/*"

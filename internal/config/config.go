@@ -35,6 +35,9 @@ type Config struct {
 	// Notifications are places outside GitHub that are told of incidents.
 	Notifications []Notification `json:"notifications,omitempty" yaml:"notifications"`
 
+	// Overdue says how the daily look for what is due goes.
+	Overdue Overdue `json:"overdue,omitzero" yaml:"overdue"`
+
 	// Checks is ChecksAsWritten, read.
 	Checks []Check `json:"-" yaml:"-"`
 	// File is where the configuration stands.

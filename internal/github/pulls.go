@@ -59,6 +59,12 @@ func (c *Client) PullsFrom(ctx context.Context, branch, state string) ([]Pull, e
 	return all(list, err, pullOf)
 }
 
+// OpenPulls are all that are open, newest first.
+func (c *Client) OpenPulls(ctx context.Context) ([]Pull, error) {
+	list, err := pages(ctx, c, op{"list the open pull requests", "pull-requests: read"}, "/pulls", url.Values{"state": {"open"}}, itself[*gh.PullRequest])
+	return all(list, err, pullOf)
+}
+
 // CreatePull opens a pull request of a branch of this repository. ErrUnknown: see PullsFrom whether it is there.
 func (c *Client) CreatePull(ctx context.Context, title, body, branch, base string) (Pull, error) {
 	var p gh.PullRequest

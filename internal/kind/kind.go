@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/overdue"
 	"github.com/rastup/rekey/internal/program"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/secret"
@@ -30,6 +31,10 @@ type Kind struct {
 	Recipe func(Target) []rotation.Spec
 	// New makes the handler of one environment. It calls nothing.
 	New func(Deps) rotation.Handler
+
+	// Inspect says of many targets, in their order, how old what is live there is. It reads metadata only, never a value,
+	// and shares its lists with all that ask.
+	Inspect func(context.Context, *Survey, []Ask) []overdue.Look
 
 	// What the conformance suite holds the kind to.
 	Overlap bool // old and new both work between promote and decommission

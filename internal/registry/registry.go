@@ -30,6 +30,8 @@ type Entry struct {
 	Interval    calendar.Interval // how often
 	LastRotated time.Time         // midnight UTC; zero where the page says never, or nothing
 	Tags        []string          //
+	Due         Mark              // it is due since that day, whatever its age, until it was rotated after that
+	Exempt      Mark              // until that day it needn't rotate
 	Extra       map[string]string // further columns by header, as written; empty cells left out
 	Pos         problem.Pos       // of the name in its row
 	// Environments says where it lives. nil: no block, the secret is tracked for age and can't be rotated.
@@ -38,6 +40,12 @@ type Entry struct {
 	page           *page
 	kindAt, lastAt int // bytes in the page
 	lastEnd        int // where the cell of LastRotated ends; 0: there is none, or nobody can tell what it says
+}
+
+// A Mark is a day, midnight UTC, and why a person wrote it there. The zero Mark is none.
+type Mark struct {
+	Date time.Time
+	Why  string
 }
 
 // An Environment is where a secret lives in one environment.

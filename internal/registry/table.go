@@ -12,7 +12,7 @@ import (
 )
 
 // The columns that mean something, in the usual order, and how many of them a table of secrets can't do without.
-var columns = []string{"Secret", "Kind", "Owner", "Interval", "Last rotated", "Tags"}
+var columns = []string{"Secret", "Kind", "Owner", "Interval", "Last rotated", "Tags", "Due since", "Exempt until"}
 
 const needed = 4
 
@@ -23,6 +23,8 @@ const (
 	intervalColumn
 	lastColumn
 	tagsColumn
+	dueColumn
+	exemptColumn
 )
 
 // table reads a table; ours says whether it is one of secrets.
@@ -32,7 +34,7 @@ func (p *page) table(t *tables.Table) (ours bool) {
 		return false
 	}
 	var heads []string
-	at := [...]int{-1, -1, -1, -1, -1, -1}
+	at := [...]int{-1, -1, -1, -1, -1, -1, -1, -1}
 	known := 0
 	var twice []string
 	for c := header.FirstChild(); c != nil; c = c.NextSibling() {
@@ -129,7 +131,27 @@ func (p *page) row(row *tables.TableRow, heads []string, at []int) (Entry, bool)
 	p.interval(&e, get(intervalColumn))
 	p.lastRotated(&e, get(lastColumn))
 	p.tags(&e, get(tagsColumn))
+	e.Due, e.Exempt = p.mark(get(dueColumn), "due-since"), p.mark(get(exemptColumn), "exempt-until")
 	return e, ok
+}
+
+// mark reads a date and why it stands there.
+func (p *page) mark(c cell, rule string) (m Mark) {
+	if slices.Contains([]string{"", "-", "–", "—"}, c.text) {
+		return m
+	}
+	const hint = "write a date and why, like 2026-11-25 read in the clear by a contractor"
+	date, why, _ := strings.Cut(c.text, " ")
+	t, err := calendar.ParseDate(strings.TrimRight(date, ":,"))
+	if why = strings.TrimSpace(why); err == nil && why != "" {
+		return Mark{Date: t, Why: why}
+	}
+	if err == nil {
+		p.list.Add(p.pos(c.at), rule, hint, "%s says no reason", problem.Quote(c.text))
+	} else {
+		p.list.Add(p.pos(c.at), rule, hint, "%v", err)
+	}
+	return m
 }
 
 // surplus reports cells beyond the header's: Markdown drops them, and with them what the writer meant.

@@ -42,6 +42,7 @@ func Kind() kind.Kind {
 		Shape:   func() kind.Target { return new(Target) },
 		Recipe:  func(t kind.Target) []rotation.Spec { return recipe(t.(*Target)) },
 		New:     New,
+		Inspect: inspect,
 		Overlap: true,
 		Refused: true,
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/rastup/rekey/internal/kind"
+	"github.com/rastup/rekey/internal/overdue"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/staging"
 )
@@ -17,6 +18,7 @@ func Kind() kind.Kind {
 		Shape:   func() kind.Target { return new(Target) },
 		Recipe:  func(t kind.Target) []rotation.Spec { return recipe(t.(*Target)) },
 		New:     New,
+		Inspect: inspect(),
 		Overlap: true,
 		Refused: false, // a person says so, where they are asked
 	}
@@ -114,4 +116,17 @@ func (h handler) discard(ctx context.Context, _ rotation.Step, past rotation.Pas
 		res.Text += "; unless its value is the old one, have it revoked where it was issued"
 	}
 	return res, err
+}
+
+// inspect is that of every stored value. When a person makes one isn't when their rotation began: the tag of that day
+// tells nothing.
+func inspect() func(context.Context, *kind.Survey, []kind.Ask) []overdue.Look {
+	stored := kind.Stored(func(t kind.Target) (string, string) { return t.(*Target).Secret, "" })
+	return func(ctx context.Context, s *kind.Survey, asks []kind.Ask) []overdue.Look {
+		all := stored(ctx, s, asks)
+		for i := range all {
+			all[i].Stamped = ""
+		}
+		return all
+	}
 }

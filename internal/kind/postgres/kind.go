@@ -27,6 +27,7 @@ func Kind() kind.Kind {
 		Shape:   func() kind.Target { return new(Target) },
 		Recipe:  func(t kind.Target) []rotation.Spec { return database.Recipe((*database.Target)(t.(*Target))) },
 		New:     New,
+		Inspect: kind.Stored(func(t kind.Target) (string, string) { return t.(*Target).Secret, "" }),
 		Overlap: true,
 		Refused: true,
 	}

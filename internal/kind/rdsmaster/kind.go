@@ -28,6 +28,7 @@ func Kind() kind.Kind {
 		Shape:   func() kind.Target { return new(Target) },
 		Recipe:  func(kind.Target) []rotation.Spec { return recipe() },
 		New:     New,
+		Inspect: kind.Stored(func(t kind.Target) (string, string) { return t.(*Target).Secret, "" }),
 		Overlap: false,
 		Refused: false, // see the package comment
 	}

@@ -30,6 +30,7 @@ func Kind() kind.Kind {
 		Shape:   func() kind.Target { return new(Target) },
 		Recipe:  func(t kind.Target) []rotation.Spec { return recipe(t.(*Target)) },
 		New:     New,
+		Inspect: kind.Stored(func(t kind.Target) (string, string) { return t.(*Target).Secret, t.(*Target).Key }),
 		Overlap: true,
 		Refused: true,
 	}

@@ -25,6 +25,9 @@ const (
 	ticketMarker    = "ticket"
 	planMarker      = "plan"
 	datesMarker     = "dates"
+	overdueMarker   = "overdue"
+	lateMarker      = "overdue-told"
+	rotateMarker    = "rotate"
 )
 
 // marker holds v as JSON of printable ASCII without the characters that end an HTML comment.

@@ -1,0 +1,22 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rastup/rekey/internal/overdue"
+)
+
+// Overdue is the answer of a scan in one line: "3 overdue, 5 due soon, 1 stuck, 188 current".
+func Overdue(s overdue.Scan) string {
+	var parts []string
+	for _, state := range []overdue.State{overdue.Overdue, overdue.Stuck, overdue.DueSoon, overdue.InProgress, overdue.Unknown, overdue.Current, overdue.Exempt} {
+		if n := s.Count(state); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	if len(parts) == 0 {
+		return "No secrets in the registry"
+	}
+	return strings.Join(parts, ", ")
+}
