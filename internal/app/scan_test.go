@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -24,7 +23,6 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // listed is a registry with a row of each fate.
 const listed = `| Secret | Kind | Owner | Interval | Last rotated | Tags | Due since | Exempt until |
