@@ -392,6 +392,50 @@ func TestAnEditedAuditCommentIsAFindingAndStays(t *testing.T) {
 	}
 }
 
+// What people do to our comments decides nothing: it is put right, and reported.
+func TestWhatPeopleDoToACommentIsPutRightAndReported(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(*rig, []world.Comment)
+		want string // "" nothing is reported
+	}{
+		"nothing":              {func(*rig, []world.Comment) {}, ""},
+		"the status is edited": {func(r *rig, all []world.Comment) { r.Service.EditComment(all[0].ID, all[0].Body+"\nall is well") }, "the status comment was edited; it is put right"},
+		"its line ends changed": {func(r *rig, all []world.Comment) {
+			r.Service.EditComment(all[0].ID, strings.ReplaceAll(all[0].Body, "\n", "\r\n"))
+		}, ""},
+		"the status is deleted": {func(r *rig, all []world.Comment) { r.Service.DeleteComment(all[0].ID) }, "the status comment was deleted; it is written anew"},
+		"an audit is deleted":   {func(r *rig, all []world.Comment) { r.Service.DeleteComment(all[1].ID) }, "the audit comment that team/service-000 in dev was validated isn't there: it was deleted, or the run that had to write it couldn't; it is written anew"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1)
+			page := pageOf(r.request(), 1, 30*time.Minute)
+			r.settle(func() pass { return r.comments(nil, page) })
+			r.clock.Move(time.Hour)
+			c.do(r, r.Comments(page.Pull))
+			r.clock.Move(time.Hour)
+			write := func() notice.Tally {
+				p := &comment.Projector{GitHub: r.program(nil), Bot: bot, Options: options, Read: r.clock.Now()}
+				tally, err := p.Write(t.Context(), []comment.Page{page})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return tally
+			}
+			found := write().Findings
+			if c.want == "" && len(found) > 0 || c.want != "" && (len(found) != 1 || found[0].Text != c.want || found[0].URL == "") {
+				t.Errorf("findings: %+v", found)
+			}
+			if name != "its line ends changed" { // by GitHub: that stays
+				exactly(t, r, page)
+			}
+			r.clock.Move(time.Hour)
+			if again := write(); again.Writes() != 0 || len(again.Findings) != 0 {
+				t.Errorf("an hour later: %+v", again)
+			}
+		})
+	}
+}
+
 func TestACommentWithoutAPlaceIsAnErrorAndTheOthersAreWritten(t *testing.T) {
 	r := newRig(t, 1)
 	page := pageOf(r.request(), 1, 46*time.Hour)

@@ -74,7 +74,12 @@ func (p *Projector) Write(ctx context.Context, pages []Page) (t notice.Tally, er
 
 func (p *Projector) page(ctx context.Context, page Page) (t notice.Tally, err error) {
 	p.read = map[int][]github.Comment{} // each hour, of every open rotation: one list is enough where nothing is to be said
+	before, err := p.list(ctx, page.Pull)
+	if err != nil {
+		return t, err
+	}
 	if err = p.status(ctx, page, true, &t); err == nil {
+		p.gaps(page, before, &t)
 		err = p.audits(ctx, page, &t)
 	}
 	if err != nil {
@@ -88,6 +93,31 @@ func (p *Projector) page(ctx context.Context, page Page) (t notice.Tally, err er
 		}
 	}
 	return t, p.tidy(ctx, page.Pull, &t)
+}
+
+// gaps reports what a pass well before this one had to say, and isn't there any more. It is said anew: the journal has it.
+func (p *Projector) gaps(page Page, before []github.Comment, t *notice.Tally) {
+	old := func(at time.Time) bool { return !p.Read.IsZero() && at.Before(p.Read.Add(-haste)) }
+	ours, said := p.statuses(before), p.said(before)
+	if len(ours) == 0 {
+		for _, c := range before { // a page's status is written before its audits
+			if _, audit := text.ParseAudit(c.Body); audit && notice.Ours(c.Author, p.Bot) && old(c.CreatedAt) {
+				t.Find(c.URL, "nothing was lost with it", "the status comment was deleted; it is written anew")
+				return
+			}
+		}
+		return
+	}
+	showed, _ := shows(ours[0].Body)
+	records, _ := shows(page.Status)
+	if showed < records || !old(ours[0].UpdatedAt) {
+		return
+	}
+	for _, e := range page.Audits {
+		if !said[e.Key()] {
+			t.Find(ours[0].URL, "what it says is in the journal (rekey verify)", "the audit comment that %s was %s isn't there: it was deleted, or the run that had to write it couldn't; it is written anew", e.Plan.Chain, e.Outcome)
+		}
+	}
 }
 
 // list is what GitHub shows, and what it doesn't show yet, by ID.

@@ -44,6 +44,9 @@ func (p *Projector) status(ctx context.Context, page Page, create bool, t *notic
 		})
 	}
 	if notice.Plain(ours[0].Body) != notice.Plain(page.Status) {
+		if text.EditedStatus(ours[0].Body) {
+			t.Find(ours[0].URL, "GitHub shows who edited it and what it was; nothing that people do follows from it", "the status comment was edited; it is put right")
+		}
 		if err := t.Settle(&t.Edited, p.GitHub.EditComment(ctx, ours[0].ID, page.Status)); err != nil {
 			return fmt.Errorf("edit the status comment: %w", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -22,9 +23,13 @@ import (
 
 var update = flag.Bool("update", false, "write the goldens anew")
 
+// seal is the digest of a status: another one with every change of its text.
+var seal = regexp.MustCompile(`(?m)^(<!-- rekey:status .*),"text":"sha256:[0-9a-f]{64}"`)
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
+	got = seal.ReplaceAllString(got, "$1")
 	if *update {
 		if err := os.MkdirAll("testdata", 0o777); err != nil {
 			t.Fatal(err)

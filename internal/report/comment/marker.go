@@ -83,9 +83,30 @@ func parse(body, name string, v any) bool {
 	return d.Decode(v) == nil && encode(v) == text
 }
 
-// A status marker holds how many records its text was made of: of two texts the one with more is the newer.
+// A status marker holds how many records its text was made of: of two texts the one with more is the newer. What comes
+// after it has that digest, as long as nobody edited it.
 type status struct {
-	Records int `json:"records"`
+	Records int    `json:"records"`
+	Text    string `json:"text,omitempty"` // "" in one by an older program
+}
+
+// sealed is a status as d's text has it, and its digest. room is how much it may take.
+func sealed(records int, d *document, room int) string {
+	d.marker = marker(statusMarker, status{records, rotation.Digest(nil)}) // as long as what takes its place
+	_, text, _ := strings.Cut(d.within(room), "\n")
+	return marker(statusMarker, status{records, plainDigest(text)}) + "\n" + text
+}
+
+// plainDigest doesn't see what GitHub may change of a body: line ends, and white space around it.
+func plainDigest(text string) string {
+	return rotation.Digest([]byte(strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))))
+}
+
+// EditedStatus says whether body is a status comment whose text isn't as it was written.
+func EditedStatus(body string) bool {
+	var s status
+	_, text, _ := strings.Cut(body, "\n")
+	return parse(body, statusMarker, &s) && s.Text != "" && s.Text != plainDigest(text)
 }
 
 // ParseStatus says whether body is a status comment, and how many records it was made of.

@@ -13,7 +13,7 @@ import (
 // Status is the one status comment of a pull request: where its rotations stand, what needs a person first.
 func Status(views []report.View, o Options) string {
 	views = ordered(views)
-	d := &document{marker: marker(statusMarker, status{records(views)})}
+	d := &document{}
 	switch len(views) {
 	case 0:
 		d.add(0, "### 🔑 No rotations\n\nThis pull request asks for none.")
@@ -21,9 +21,9 @@ func Status(views []report.View, o Options) string {
 		d.add(0, "### "+icon(views[0])+" "+headline(views[0]))
 		card(d, views[0], o)
 	default:
-		return several(d, views, o)
+		several(d, views, o)
 	}
-	return d.within(cmp.Or(o.Room, Most))
+	return sealed(records(views), d, cmp.Or(o.Room, Most))
 }
 
 // headline is which secret, and the answer.
@@ -68,12 +68,12 @@ func rank(v report.View) int {
 
 // several is a table, and below it the cards of as many as fit, in the same order. Where even the table would leave no
 // room for the cards of the most urgent, it is cut.
-func several(d *document, views []report.View, o Options) string {
+func several(d *document, views []report.View, o Options) {
 	most := cmp.Or(o.Room, Most)
 	var head strings.Builder
 	head.WriteString("### " + icon(views[0]) + " " + count(views) + "\n\n| | secret | where it stands | what comes |\n|---|---|---|---|\n")
 	const end = 1000 // room for what tells of those left out
-	used, n := Size(d.marker)+Size(head.String())+end, 0
+	used, n := Size(head.String())+end, 0
 	var lines []string
 	rows := 0
 	for _, v := range views {
@@ -103,7 +103,6 @@ func several(d *document, views []report.View, o Options) string {
 		}
 		d.add(0, text)
 	}
-	return d.String()
 }
 
 // count is the answer over all views.

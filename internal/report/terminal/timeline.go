@@ -110,6 +110,8 @@ func walk(run []rotation.Record) (text, end string, c color) {
 		if name != last {
 			b.WriteString(" ▸ " + name)
 			last = name
+		} else if waits { // of another secret
+			b.WriteString(", and")
 		}
 		switch r.Outcome {
 		case rotation.Failed:
