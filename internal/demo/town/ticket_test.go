@@ -153,7 +153,7 @@ func TestARotationWithATicketInJira(t *testing.T) {
 	if x.Status != "Done" || len(x.Comments) != 1 || len(x.Moves) != 1 {
 		t.Fatalf("%+v\n%s", x, o.heard())
 	}
-	o.wants("the ticket", x.Comments[0].Body, "(/) *app/database*: dev and stage finished", "* (/) Audit evidence uploaded", "||environment||outcome||", "rekey verify "+strings.ReplaceAll(request, "-", `\-`), "Rekey's summary ")
+	o.wants("the ticket", x.Comments[0].Body, "(/) *app/database*: dev and stage finished", "* (/) Audit evidence uploaded", "||environment||outcome||", "rekey verify "+strings.ReplaceAll(request, "-", `\-`), "Rekey summary ")
 	before := o.changes()
 	o.ok(o.Hour(t.Context()))
 	if n := o.changes() - before; n > 0 {
