@@ -178,7 +178,7 @@ func TestJiraIsDownWhenARotationEnds(t *testing.T) {
 	o.heard()
 	o.finish()
 	o.wants("the page", o.page(), "The ticket [SEC-12](<https://acme.atlassian.net/browse/SEC-12>) doesn't tell this yet")
-	o.wants("the log", o.heard(), "ticket SEC-12 isn't told yet; the next run tells it: look up SEC-12: Jira answered 503")
+	o.wants("the log", o.heard(), "ticket SEC-12 isn't told yet; the next run tells it: look up SEC-12: the Jira site answered 503")
 	if x := o.jira.Issue("SEC-12"); x.Status != "To Do" || len(x.Comments) > 0 {
 		t.Errorf("%+v", x)
 	}
@@ -225,7 +225,7 @@ func TestJiraIsDownBeforeARotationBegins(t *testing.T) {
 	o.jira.Open("SEC-12", "Rotate")
 	o.jira.Fail(func(jira.Call) error { return jira.Broken(http.StatusBadGateway) })
 	o.ask("SEC-12", nil)
-	o.wants("before the merge", o.page(), "⚠️ the ticket SEC-12 couldn't be looked up: look up SEC-12: Jira answered 502")
+	o.wants("before the merge", o.page(), "⚠️ the ticket SEC-12 couldn't be looked up: look up SEC-12: the Jira site answered 502")
 	o.merge()
 	o.wants("the page", o.page(), "couldn't be looked up")
 	if o.begun("dev") || strings.Contains(o.page(), "no ticket") {
