@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -74,7 +73,7 @@ func ParseSummary(body string) (key string, left, ok bool) {
 
 // icon is how a rotation ended, at a glance.
 func icon(v report.View) string {
-	if v.Over() && v.Urgent() == 0 && !slices.ContainsFunc(v.Environments, func(s report.Standing) bool { return s.Decision.State == plan.RolledBack }) {
+	if v.Over() && v.Urgent() == 0 && len(v.Back()) == 0 {
 		return "(/)"
 	}
 	return "(!)"
