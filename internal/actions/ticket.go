@@ -166,7 +166,7 @@ func (s *survey) tickets(shown []app.Shown) (all []ticket.Ticket) {
 		if i < 0 {
 			i, all = len(all), append(all, ticket.Ticket{Name: name})
 		}
-		all[i].Rotations = append(all[i].Rotations, ticket.Rotation{Over: v.View.Over(), Closed: s.desk.text(v.View, false), Left: s.desk.text(v.View, true)})
+		all[i].Rotations = append(all[i].Rotations, ticket.Rotation{Over: v.View.Over(), Back: len(v.View.Back()) > 0, Closed: s.desk.text(v.View, false), Left: s.desk.text(v.View, true)})
 	}
 	return all
 }

@@ -152,7 +152,7 @@ func (c *Client) tries(ctx context.Context, method, target string, body []byte) 
 		case err == nil && a.status == http.StatusTooManyRequests:
 			pause = a.pause(backoff)
 			if waited += pause; waited > patience {
-				return a, unknown(method, lost, errors.New("Jira's rate limit lasts"))
+				return a, unknown(method, lost, errors.New("the Jira site's rate limit lasts"))
 			}
 			tried--
 		case err == nil && a.status < 500:
@@ -161,7 +161,7 @@ func (c *Client) tries(ctx context.Context, method, target string, body []byte) 
 			sent := !neverLeft(err)
 			lost = lost || sent
 			if err == nil {
-				err = fmt.Errorf("Jira answered %d", a.status)
+				err = fmt.Errorf("the Jira site answered %d", a.status)
 			}
 			if tried >= attempts || method == http.MethodPost && sent || ctx.Err() != nil {
 				return a, unknown(method, lost, err)
@@ -255,13 +255,13 @@ func (a answer) read(out any, method string) error {
 	case a.status/100 == 3:
 		return fmt.Errorf("something answers in Jira's place (%d): the address leads to another one, maybe to a sign-on page", a.status)
 	case a.status == http.StatusUnauthorized:
-		return errors.New("Jira doesn't take the token (401): it is wrong, has expired or was revoked")
+		return errors.New("the Jira site doesn't take the token (401): it is wrong, has expired or was revoked")
 	case a.status == http.StatusForbidden:
-		return errors.New("Jira refuses the account (403): it lacks a permission, or has to sign in as a person first")
+		return errors.New("the Jira site refuses the account (403): it lacks a permission, or has to sign in as a person first")
 	case a.status == http.StatusRequestTimeout:
-		return unknown(method, true, fmt.Errorf("Jira answered %d", a.status))
+		return unknown(method, true, fmt.Errorf("the Jira site answered %d", a.status))
 	}
-	return rotation.Failf("", "Jira answered %d", a.status)
+	return rotation.Failf("", "the Jira site answered %d", a.status)
 }
 
 // refused is a definite no of Jira's.

@@ -318,6 +318,17 @@ var conformance = map[string]func(t *testing.T, p *place){
 		p.right(t, p.k(n, true))
 		p.is(t, n, false, 1, 0)
 	},
+	"stays open while a rotation went back, and is closed when that is done after all": func(t *testing.T, p *place) {
+		n := p.open()
+		k := p.k(n, true)
+		k.Rotations[0].Back = true
+		p.right(t, k)
+		p.is(t, n, false, 1, 0)
+		again := p.k(n, true, true) // the second stands for its next attempt, which has a key of its own
+		again.Rotations = again.Rotations[1:]
+		p.right(t, again)
+		p.is(t, n, true, 2, 0)
+	},
 	"can't be closed yet": func(t *testing.T, p *place) {
 		n := p.open()
 		p.forbid(true)
@@ -336,6 +347,16 @@ var conformance = map[string]func(t *testing.T, p *place){
 		p.hand(n, false)
 		p.right(t, p.k(n, true, true))
 		p.is(t, n, false, 2, 0)
+	},
+	"couldn't be closed, and another rotation names it now": func(t *testing.T, p *place) {
+		n := p.open()
+		p.forbid(true)
+		p.right(t, p.k(n, true))
+		p.forbid(false)
+		p.right(t, p.k(n, true, false))
+		p.is(t, n, false, 1, 1)
+		p.right(t, p.k(n, true, true))
+		p.is(t, n, true, 2, 0)
 	},
 	"couldn't be closed, and a person did": func(t *testing.T, p *place) {
 		n := p.open()

@@ -157,6 +157,8 @@ func (v View) Told(left bool) View {
 	v.Checklist = slices.Clone(v.Checklist)
 	for i := range v.Checklist {
 		switch it := &v.Checklist[i]; {
+		case it.Ticket && len(v.Back()) > 0:
+			it.Why = "it stays open: rolled back in " + And(v.Back())
 		case it.Ticket && left:
 			it.Why = "the ticket couldn't be closed yet; the next run tries again"
 		case it.Ticket:

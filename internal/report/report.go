@@ -84,6 +84,16 @@ func (v View) Over() bool {
 	return true
 }
 
+// Back says in which environments the rotation went back: it isn't done there, and may be started again.
+func (v View) Back() (names []string) {
+	for _, s := range v.Environments {
+		if s.Decision.State == plan.RolledBack {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
 // Urgent says whether a person must do something: the higher, the sooner. 0: nobody.
 func (v View) Urgent() (n int) {
 	for _, s := range v.Environments {

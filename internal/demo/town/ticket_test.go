@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rastup/rekey/internal/demo/town"
+	"github.com/rastup/rekey/internal/sandbox"
 	"github.com/rastup/rekey/internal/sandbox/jira"
 	"github.com/rastup/rekey/internal/sandbox/workflow"
 )
@@ -153,7 +155,7 @@ func TestARotationWithATicketInJira(t *testing.T) {
 	if x.Status != "Done" || len(x.Comments) != 1 || len(x.Moves) != 1 {
 		t.Fatalf("%+v\n%s", x, o.heard())
 	}
-	o.wants("the ticket", x.Comments[0].Body, "(/) *app/database*: dev and stage finished", "* (/) Audit evidence uploaded", "||environment||outcome||", "rekey verify "+strings.ReplaceAll(request, "-", `\-`), "Rekey's summary ")
+	o.wants("the ticket", x.Comments[0].Body, "(/) *app/database*: dev and stage finished", "* (/) Audit evidence uploaded", "||environment||outcome||", "rekey verify "+strings.ReplaceAll(request, "-", `\-`), "Rekey summary ")
 	before := o.changes()
 	o.ok(o.Hour(t.Context()))
 	if n := o.changes() - before; n > 0 {
@@ -178,7 +180,7 @@ func TestJiraIsDownWhenARotationEnds(t *testing.T) {
 	o.heard()
 	o.finish()
 	o.wants("the page", o.page(), "The ticket [SEC-12](<https://acme.atlassian.net/browse/SEC-12>) doesn't tell this yet")
-	o.wants("the log", o.heard(), "ticket SEC-12 isn't told yet; the next run tells it: look up SEC-12: Jira answered 503")
+	o.wants("the log", o.heard(), "ticket SEC-12 isn't told yet; the next run tells it: look up SEC-12: the Jira site answered 503")
 	if x := o.jira.Issue("SEC-12"); x.Status != "To Do" || len(x.Comments) > 0 {
 		t.Errorf("%+v", x)
 	}
@@ -225,7 +227,7 @@ func TestJiraIsDownBeforeARotationBegins(t *testing.T) {
 	o.jira.Open("SEC-12", "Rotate")
 	o.jira.Fail(func(jira.Call) error { return jira.Broken(http.StatusBadGateway) })
 	o.ask("SEC-12", nil)
-	o.wants("before the merge", o.page(), "⚠️ the ticket SEC-12 couldn't be looked up: look up SEC-12: Jira answered 502")
+	o.wants("before the merge", o.page(), "⚠️ the ticket SEC-12 couldn't be looked up: look up SEC-12: the Jira site answered 502")
 	o.merge()
 	o.wants("the page", o.page(), "couldn't be looked up")
 	if o.begun("dev") || strings.Contains(o.page(), "no ticket") {
@@ -308,4 +310,36 @@ func TestAnIssueThatIsMissingRefuses(t *testing.T) {
 		t.Errorf("it is begun, or asked about: %v", o.Waits())
 	}
 	o.wants("the page", o.page(), "there is no ticket rastup/shop")
+}
+
+// What went back may be started again: its ticket is told, and stays open until it is done after all.
+func TestATicketOfARotationThatWentBackStaysOpen(t *testing.T) {
+	o := newOffice(t, inJira)
+	o.jira.Open("SEC-12", "Rotate")
+	var refused atomic.Bool
+	o.AWS.Fail(func(c sandbox.Call) error {
+		if c.Operation == "UpdateSecretVersionStage" && refused.CompareAndSwap(false, true) {
+			return &sandbox.Error{Status: http.StatusBadRequest, Code: "AccessDeniedException", Message: "no"}
+		}
+		return nil
+	})
+	o.ask("SEC-12", map[string]string{request: "secret: app/database\nticket: SEC-12\nenvironments: [dev]\n"})
+	o.merge()
+	o.AWS.Fail(nil)
+	o.wants("the page", o.page(), "dev rolled back")
+	x := o.jira.Issue("SEC-12")
+	if x.Status != "To Do" || len(x.Comments) != 1 {
+		t.Fatalf("%+v\n%s", x, o.heard())
+	}
+	o.wants("the ticket", x.Comments[0].Body, "(!) *app/database*: dev rolled back", "it stays open: rolled back in dev")
+	o.Clock.Move(10 * time.Minute)
+	o.ok(o.Dispatch(t.Context(), "ana-sec", map[string]string{"rotation": "2026-11-23-app-database", "again": "true"}))
+	for range 3 {
+		o.Clock.Move(25 * time.Hour)
+		o.ok(o.Hour(t.Context()))
+	}
+	if x = o.jira.Issue("SEC-12"); x.Status != "Done" || len(x.Comments) != 2 {
+		t.Fatalf("%+v\n%s", x, o.page())
+	}
+	o.wants("the ticket", x.Comments[1].Body, "(/) *app/database*: dev finished")
 }

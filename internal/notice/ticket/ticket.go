@@ -1,5 +1,6 @@
 // Package ticket projects the end of rotations onto their approval tickets, wherever those are kept: a summary of each
-// rotation, once, and the ticket closed when all rotations that name it are over. It also looks tickets up before that.
+// rotation, once, and the ticket closed when all rotations that name it are over and none went back: that one may be
+// started again. It also looks tickets up before that.
 //
 // It must never close a ticket twice: what a person opened again after that stays open. It never touches a ticket that no
 // rotation names, nor reads one back as state.
@@ -75,6 +76,7 @@ type Ticket struct {
 // couldn't be.
 type Rotation struct {
 	Over         bool
+	Back         bool // over, and not done: it keeps its ticket open
 	Closed, Left Summary
 }
 
@@ -144,7 +146,7 @@ func (p *Projector) ticket(ctx context.Context, k Ticket, t *notice.Tally) error
 		}
 	}
 	for _, r := range late {
-		if !left {
+		if x.Closed || over && !left {
 			if err := p.mend(ctx, k.Name, said(all, r).ID, r.Closed, t); err != nil {
 				return err
 			}
@@ -153,10 +155,10 @@ func (p *Projector) ticket(ctx context.Context, k Ticket, t *notice.Tally) error
 	return p.tidy(ctx, k.Name, t)
 }
 
-// over are the rotations that are over, and whether those are all.
+// over are the rotations that are over, and whether those are all, and done.
 func (k Ticket) over() (done []Rotation, all bool) {
 	done = slices.DeleteFunc(slices.Clone(k.Rotations), func(r Rotation) bool { return !r.Over })
-	return done, len(done) == len(k.Rotations)
+	return done, len(done) == len(k.Rotations) && !slices.ContainsFunc(done, func(r Rotation) bool { return r.Back })
 }
 
 // said is the oldest summary of r; nil: there is none.

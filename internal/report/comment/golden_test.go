@@ -439,7 +439,7 @@ func TestPlan(t *testing.T) {
 		"ticket-closed":  seen(comment.Sight{Status: "Done", Title: "Rotate", Finding: "the ticket SEC-1423 is closed already (Done)", Hint: "name one that approves this rotation"}),
 		"ticket-missing": seen(comment.Sight{Finding: "there is no ticket SEC-1423", Hint: "see that Jira has it"}),
 		"ticket-refused": seen(comment.Sight{Finding: "there is no ticket SEC-1423", Hint: "see that Jira has it", Refused: true}),
-		"ticket-unseen":  seen(comment.Sight{Finding: "the ticket SEC-1423 couldn't be looked up: Jira answered 503", Hint: "it is looked up again by the next run"}),
+		"ticket-unseen":  seen(comment.Sight{Finding: "the ticket SEC-1423 couldn't be looked up: look up SEC-1423: the Jira site answered 503", Hint: "it is looked up again by the next run"}),
 	} {
 		got := comment.Plan(p, options)
 		if name != "many" {

@@ -16,8 +16,16 @@ func IncidentKey(v report.View, s report.Standing) string {
 	return key("incident", v.Rotation, v.Secret, s.Name, strconv.Itoa(s.Attempt))
 }
 
-// TicketKey names v's closing summary in its ticket.
-func TicketKey(v report.View) string { return key("ticket", v.Rotation, v.Secret) }
+// TicketKey names v's closing summary in its ticket: what is started again has another one.
+func TicketKey(v report.View) string {
+	parts := []string{"ticket", v.Rotation, v.Secret}
+	for _, s := range v.Environments {
+		if s.Attempt > 1 {
+			parts = append(parts, s.Name, strconv.Itoa(s.Attempt))
+		}
+	}
+	return key(parts...)
+}
 
 // Incident is the issue about an environment that needs a person. ok is false when v has no such environment, or no
 // attempt there. The body begins with its marker, see ParseIncident. pull is the URL of the request's pull request; "" unknown.

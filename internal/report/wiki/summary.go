@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -47,25 +46,25 @@ func Summary(v report.View, key string, left bool, o Options) string {
 }
 
 const (
-	found     = "Rekey's summary "
-	leftThere = " (the ticket couldn't be closed yet)"
+	found     = "Rekey summary "
+	leftThere = " left open"
 )
 
 func mark(key string, left bool) string {
 	if left {
-		return found + key + strings.NewReplacer("(", `\(`, ")", `\)`).Replace(leftThere)
+		return found + key + leftThere
 	}
 	return found + key
 }
 
-var marks = regexp.MustCompile(`^` + found + `([0-9a-f]{16})( \\?\(the ticket couldn't be closed yet\\?\))?$`)
+var marks = regexp.MustCompile(found + `([0-9a-f]{16})(` + leftThere + `)?(?:[^0-9A-Za-z]|$)`)
 
 // ParseSummary says whether body is a summary, its key, and whether it says that the ticket was left open. Only its last
-// line counts, which nothing that others wrote can be. Cloud keeps a document and makes markup of that: the line comes back
-// with or without its escapes.
+// line counts, which nothing that others wrote can be. Cloud keeps a document and makes markup of that: what it puts around
+// these words doesn't matter, and none of their characters means anything to either.
 func ParseSummary(body string) (key string, left, ok bool) {
 	body = strings.TrimSpace(body)
-	m := marks.FindStringSubmatch(strings.TrimSpace(body[strings.LastIndexByte(body, '\n')+1:]))
+	m := marks.FindStringSubmatch(body[strings.LastIndexByte(body, '\n')+1:])
 	if m == nil {
 		return "", false, false
 	}
@@ -74,7 +73,7 @@ func ParseSummary(body string) (key string, left, ok bool) {
 
 // icon is how a rotation ended, at a glance.
 func icon(v report.View) string {
-	if v.Over() && v.Urgent() == 0 && !slices.ContainsFunc(v.Environments, func(s report.Standing) bool { return s.Decision.State == plan.RolledBack }) {
+	if v.Over() && v.Urgent() == 0 && len(v.Back()) == 0 {
 		return "(/)"
 	}
 	return "(!)"
