@@ -292,7 +292,7 @@ func TestASlowPlaceHasAMinute(t *testing.T) {
 // is told no more.
 func TestTellingComesRightThroughEveryMisfortune(t *testing.T) {
 	one := onCall("team/one")
-	torture(t, 24, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
+	torture(t, 12, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
 		withPeople(r)
 		p := newPlaces()
 		lost := 3
