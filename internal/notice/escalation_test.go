@@ -123,7 +123,7 @@ func TestWhoCantBeAssignedIsCalledAllTheSame(t *testing.T) {
 
 func TestEscalationsComeRightThroughEveryMisfortune(t *testing.T) {
 	one, two := onCall("team/one"), onCall("team/two")
-	torture(t, 24, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
+	torture(t, 12, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
 		withPeople(r)
 		r.settle(func() pass { return r.incidents(nil, []incident.Incident{one, two}) })
 		r.Say(2, "ana-sec", "on it")

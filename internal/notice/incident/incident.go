@@ -1,5 +1,6 @@
 // Package incident projects rotations that need a person onto issues: one for each attempt that went wrong in an
-// environment, closed when that secret rotates there after all.
+// environment, closed when that secret rotates there after all. Where nobody reacts to an open one in time, it calls who
+// is next.
 //
 // It must never touch an issue that isn't by the bot's own login, marked and labelled by Rekey; never reopen one; and
 // never close one because a person might have seen to it: only the journal's word closes it.

@@ -36,6 +36,9 @@ func (p *Projector) tell(ctx context.Context, c Channel, e event) (problem, hint
 	if why := p.down[c.name]; why != "" {
 		return why, later, true
 	}
+	if !p.Clock.Now().Before(p.until) {
+		return "this run had no time left for it", later, true
+	}
 	backoff := time.Second
 	for tried := 1; ; tried++ {
 		status, answer, wait, err := p.post(ctx, to, body)
@@ -62,7 +65,7 @@ func (p *Projector) tell(ctx context.Context, c Channel, e event) (problem, hint
 // post is one attempt. wait is what the place asks for before another; 0 nothing. It follows no redirect: that would
 // take the message, and with it a key, to where nobody meant it to go.
 func (p *Projector) post(ctx context.Context, to string, body []byte) (status int, answer []byte, wait time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := context.WithTimeout(ctx, min(callLimit, p.until.Sub(p.Clock.Now())))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
