@@ -205,6 +205,9 @@ func (w *work) met(ctx context.Context, s rotation.Step, text string) error {
 // begins is when s began to take time: when it became due, or had met the others.
 func (w *work) begins(s rotation.Step) time.Time {
 	since := w.since()
+	if s.Window != nil || s.Hours != nil || s.Delay > 0 { // held back: that took none of its time
+		since = w.Clock.Now()
+	}
 	if at, err := time.Parse(time.RFC3339, rotation.PastOf(w.records).Fact(s.Key, factMet)); err == nil && at.After(since) {
 		return at
 	}
