@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
@@ -51,10 +53,11 @@ type run struct {
 	services map[string]*service
 	create   func(secret string) (rotation.Result, error) // nil: done
 	jobs     []apply.Job
+	said     map[string][]string // what is seen of each secret's deploy/web
 }
 
 func (h *house) together() *run {
-	return &run{h: h, begin: time.Now(), services: map[string]*service{}}
+	return &run{h: h, begin: time.Now(), services: map[string]*service{}, said: map[string][]string{}}
 }
 
 // add is another secret, whose consumers are these, in order.
@@ -83,7 +86,12 @@ func (r *run) process(ctx context.Context) map[string]plan.State {
 		return rotation.Result{}, nil
 	}
 	var asked sync.Map
-	roll := func(_ context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
+	roll := func(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
+		if past.Fact(s.Key, "own") == "" { // who waits keeps the lease
+			if err := rotation.FenceOf(ctx).Pass(time.Minute); err != nil {
+				return rotation.Result{}, err
+			}
+		}
 		_, looked := asked.LoadOrStore(s.ID, true)
 		return r.services[s.Shared].ask(r.begin, looked, s, past)
 	}
@@ -99,6 +107,14 @@ func (r *run) process(ctx context.Context) map[string]plan.State {
 			return r.create(c.Plan.Secret)
 		}
 		return map[string]rotation.Handler{"kind/toy": kind, "consumer/toy": {"preflight": done, "deploy": roll, "back": roll, "adopted": done}}, nil
+	}
+	var saying sync.Mutex
+	runner.Progress = func(p *rotation.Plan, rec rotation.Record) {
+		saying.Lock()
+		defer saying.Unlock()
+		if rec.Step == "deploy/web" {
+			r.said[p.Secret] = append(r.said[p.Secret], string(rec.Outcome)+": "+rec.Text)
+		}
 	}
 	runner.Barrier = apply.NewBarrier()
 	runner.Barrier.Expect(len(r.jobs))
@@ -163,6 +179,23 @@ func TestTenSecretsRestartTheirServiceOnce(t *testing.T) {
 		}
 		r.want(r.process(t.Context()), plan.RolledBack)
 		r.restarted("web", 9*time.Minute, 9*time.Minute)
+	})
+}
+
+func TestWhoIsWaitedForIsSaid(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		r := h.together()
+		r.add("s0", "web")
+		r.add("s4", "web")
+		r.add("s30", "web")
+		r.create = oneAfterTheOther
+		r.process(t.Context())
+		want := []string{"noted: it to be on record", "waiting: 2 other rotations of this run, to restart it once for all", "noted: still at it",
+			"waiting: one other rotation of this run, to restart it once for all", "noted: still at it", "noted: still at it",
+			"noted: one other rotation of this run could restart the same and took too long to be waited for", "noted: it to be on record", "done: "}
+		if diff := cmp.Diff(want, r.said["s0"]); diff != "" {
+			t.Error(diff)
+		}
 	})
 }
 
