@@ -13,8 +13,8 @@ import (
 
 const (
 	// together is how long a rotation waits at most for others that restart the same thing: as long as they may still be
-	// at checks and at making their credentials.
-	together = 10 * time.Minute
+	// at checks and at making their credentials, and less than a lease.
+	together = 8 * time.Minute
 	// togetherBack is likewise, where the old credential is live again and what runs still has the new one.
 	togetherBack = time.Minute
 )

@@ -158,10 +158,12 @@ func secrets(n int) (all []string) {
 	return all
 }
 
-// Each takes a minute longer than the one before to make its credential.
+// each is how much longer than the one before a secret takes to make its credential.
+const each = 45 * time.Second
+
 func oneAfterTheOther(secret string) (rotation.Result, error) {
 	n, _ := strconv.Atoi(secret[1:])
-	time.Sleep(time.Duration(n) * time.Minute)
+	time.Sleep(time.Duration(n) * each)
 	return rotation.Result{}, nil
 }
 
@@ -173,12 +175,12 @@ func TestTenSecretsRestartTheirServiceOnce(t *testing.T) {
 		}
 		r.create = oneAfterTheOther
 		r.want(r.process(t.Context()), plan.Deferred)
-		r.restarted("web", 9*time.Minute)
+		r.restarted("web", 9*each)
 		for i := range r.jobs {
 			r.jobs[i].RollBack = "ana"
 		}
 		r.want(r.process(t.Context()), plan.RolledBack)
-		r.restarted("web", 9*time.Minute, 9*time.Minute)
+		r.restarted("web", 9*each, 9*each)
 	})
 }
 
@@ -190,7 +192,7 @@ func TestWhoIsWaitedForIsSaid(t *testing.T) {
 		r.add("s30", "web")
 		r.create = oneAfterTheOther
 		r.process(t.Context())
-		want := []string{"noted: it to be on record", "waiting: 2 other rotations of this run, to restart it once for all", "noted: still at it",
+		want := []string{"noted: it to be on record", "waiting: 2 other rotations of this run, to restart it once for all",
 			"waiting: one other rotation of this run, to restart it once for all", "noted: still at it", "noted: still at it",
 			"noted: one other rotation of this run could restart the same and took too long to be waited for", "noted: it to be on record", "done: "}
 		if diff := cmp.Diff(want, r.said["s0"]); diff != "" {
@@ -233,12 +235,12 @@ func TestOtherServicesAreNotWaitedFor(t *testing.T) {
 		r.create = oneAfterTheOther
 		r.want(r.process(t.Context()), plan.Deferred)
 		r.restarted("web", 0)
-		r.restarted("worker", 5*time.Minute)
+		r.restarted("worker", 5*each)
 	})
 }
 
 // Who is waited for in vain takes nothing of the time that a rollout has, and asks for one of its own.
-func TestNobodyIsWaitedForLongerThanTenMinutes(t *testing.T) {
+func TestNobodyIsWaitedForLongerThanEightMinutes(t *testing.T) {
 	in(t, func(t *testing.T, h *house) {
 		r := h.together()
 		r.add("s0", "web")
@@ -246,7 +248,7 @@ func TestNobodyIsWaitedForLongerThanTenMinutes(t *testing.T) {
 		r.create = oneAfterTheOther
 		r.services["web"].takes = 15 * time.Minute
 		r.want(r.process(t.Context()), plan.Deferred)
-		r.restarted("web", 10*time.Minute, 30*time.Minute)
+		r.restarted("web", 8*time.Minute, 30*each)
 	})
 }
 
@@ -273,8 +275,8 @@ func TestOneServiceAfterTheOtherIsRestartedOnceEach(t *testing.T) {
 		r.create = oneAfterTheOther
 		r.services["web"].takes = 3 * time.Minute
 		r.want(r.process(t.Context()), plan.Deferred)
-		r.restarted("web", 9*time.Minute)
-		r.restarted("worker", 12*time.Minute)
+		r.restarted("web", 9*each)
+		r.restarted("worker", 9*each+3*time.Minute)
 	})
 }
 
