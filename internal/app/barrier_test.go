@@ -160,3 +160,27 @@ func TestTenSecretsWhoseProcessDiesRestartTheirServiceOnceMore(t *testing.T) {
 		})
 	}
 }
+
+// Its tasks don't start with the new versions: all ten go back, and it runs with the old ones.
+func TestTenSecretsOfAServiceGoBackTogether(t *testing.T) {
+	t.Parallel()
+	w := newTen(t)
+	was := map[string]string{}
+	for i := range 10 {
+		name := fmt.Sprintf("rekey/dev/ten-%d", i)
+		was[name] = w.world.Secret(name).Labels["AWSCURRENT"]
+	}
+	w.world.ECS.SetByHand(sandbox.Home, "shop", "web", w.clock.Now(), func(s *ecs.Spec) { s.Breaker = true })
+	w.world.ECS.Break(sandbox.Home, "shop", "web", ecs.Fault{Stopped: "Essential container in task exited", Deployments: 1}, w.clock.Now())
+	w.stand(w.all(), plan.RolledBack)
+	for name, version := range was {
+		if live := w.world.Secret(name).Labels["AWSCURRENT"]; live != version {
+			t.Errorf("%s is live of %s, want %s", live, name, version)
+		}
+	}
+	w.running()
+	w.verified()
+	if n := w.world.Count()["ecs:UpdateService"]; n > 5 { // one there; and back once, but for who notices it much later
+		t.Errorf("%d restarts in all", n)
+	}
+}

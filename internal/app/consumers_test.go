@@ -18,7 +18,7 @@ import (
 const stored = "rekey/dev/app-database"
 
 // newCompany is a town whose secret in dev is used by a service, a function that reads it when it starts, and by whoever
-// goes by a parameter; an alarm watches them.
+// goes by a parameter, or by a parameter's label; an alarm watches them.
 func newCompany(t *testing.T) *town {
 	w := newShop(t, ecs.Spec{})
 	at := "dev:\n  target: {secret: " + stored + ", key: password}\n"
@@ -26,11 +26,13 @@ func newCompany(t *testing.T) *town {
     - {ecs: {cluster: shop, service: web}, name: web}
     - {lambda: {function: orders, refresh: true}, name: orders}
     - {parameter: {name: /shop/version}, name: pointer}
+    - {parameter: {name: /shop/versions, label: live}, name: label}
   checks:
     - {cloudwatch: {alarms: [errors]}, name: alarms}
 `, 1), "~~~", "```"))
 	w.world.Lambda.MakeByHand(sandbox.Home, lambda.Function{Name: "orders", Environment: map[string]string{"SECRET": stored}}, w.clock.Now())
 	w.world.SSM.PutByHand(sandbox.Home, ssm.Parameter{Name: "/shop/version", Value: w.live()}, w.clock.Now())
+	w.world.SSM.PutByHand(sandbox.Home, ssm.Parameter{Name: "/shop/versions", Value: w.live(), Label: "live"}, w.clock.Now())
 	w.world.CloudWatch.MakeAlarm(sandbox.Home, "errors", false, w.clock.Now())
 	w.world.CloudWatch.SetState(sandbox.Home, "errors", "OK", w.clock.Now())
 	w.clock.Move(time.Hour)
@@ -56,6 +58,9 @@ func (w *town) uses(version string) {
 	if all := w.world.SSM.Values(sandbox.Home, "/shop/version"); all[len(all)-1] != version {
 		w.t.Errorf("the parameter says %s, want %s", all, version)
 	}
+	if _, says := w.world.SSM.Labelled(sandbox.Home, "/shop/versions", "live"); says != version {
+		w.t.Errorf("the parameter's label is on %s, want %s", says, version)
+	}
 }
 
 func TestAllConsumersTakeUpWhatIsLive(t *testing.T) {
@@ -74,7 +79,7 @@ func TestAllConsumersTakeUpWhatIsLive(t *testing.T) {
 // However far a rotation came when its alarm goes red, everything that runs does so with the old version in the end, and
 // nothing of the new one is in force.
 func TestAllConsumersGoBackTogether(t *testing.T) {
-	for _, at := range []string{"UpdateService", "UpdateFunctionConfiguration", "PutParameter", "DescribeAlarmHistory"} {
+	for _, at := range []string{"UpdateService", "UpdateFunctionConfiguration", "PutParameter", "LabelParameterVersion", "DescribeAlarmHistory"} {
 		t.Run(at, func(t *testing.T) {
 			w := newCompany(t)
 			was := w.live()

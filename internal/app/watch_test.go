@@ -17,7 +17,7 @@ type watch struct {
 	w      *town
 	secret string                    // its name in Secrets Manager
 	works  func(version string) bool // the system itself takes it
-	but    []string                  // what has a fault of its own: "service", "function", "parameter"
+	but    []string                  // what has a fault of its own: "service", "function", "parameter", "label"
 
 	mu    sync.Mutex
 	looks int
@@ -66,6 +66,9 @@ func (l *watch) look(when string) {
 	}
 	if all := l.w.world.SSM.Values(sandbox.Home, "/shop/version"); len(all) > 0 {
 		using["parameter: who goes by it"] = all[len(all)-1]
+	}
+	if _, version := l.w.world.SSM.Labelled(sandbox.Home, "/shop/versions", "live"); version != "" {
+		using["label: who goes by it"] = version
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 
 const (
 	// together is how long a rotation waits at most for others that restart the same thing: as long as they may still be
-	// at checks and at making their credentials.
-	together = 10 * time.Minute
+	// at checks and at making their credentials, and less than a lease.
+	together = 8 * time.Minute
 	// togetherBack is likewise, where the old credential is live again and what runs still has the new one.
 	togetherBack = time.Minute
 )
@@ -205,6 +205,9 @@ func (w *work) met(ctx context.Context, s rotation.Step, text string) error {
 // begins is when s began to take time: when it became due, or had met the others.
 func (w *work) begins(s rotation.Step) time.Time {
 	since := w.since()
+	if s.Window != nil || s.Hours != nil || s.Delay > 0 { // held back: that took none of its time
+		since = w.Clock.Now()
+	}
 	if at, err := time.Parse(time.RFC3339, rotation.PastOf(w.records).Fact(s.Key, factMet)); err == nil && at.After(since) {
 		return at
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
@@ -51,10 +53,11 @@ type run struct {
 	services map[string]*service
 	create   func(secret string) (rotation.Result, error) // nil: done
 	jobs     []apply.Job
+	said     map[string][]string // what is seen of each secret's deploy/web
 }
 
 func (h *house) together() *run {
-	return &run{h: h, begin: time.Now(), services: map[string]*service{}}
+	return &run{h: h, begin: time.Now(), services: map[string]*service{}, said: map[string][]string{}}
 }
 
 // add is another secret, whose consumers are these, in order.
@@ -83,7 +86,12 @@ func (r *run) process(ctx context.Context) map[string]plan.State {
 		return rotation.Result{}, nil
 	}
 	var asked sync.Map
-	roll := func(_ context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
+	roll := func(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
+		if past.Fact(s.Key, "own") == "" { // who waits keeps the lease
+			if err := rotation.FenceOf(ctx).Pass(time.Minute); err != nil {
+				return rotation.Result{}, err
+			}
+		}
 		_, looked := asked.LoadOrStore(s.ID, true)
 		return r.services[s.Shared].ask(r.begin, looked, s, past)
 	}
@@ -99,6 +107,14 @@ func (r *run) process(ctx context.Context) map[string]plan.State {
 			return r.create(c.Plan.Secret)
 		}
 		return map[string]rotation.Handler{"kind/toy": kind, "consumer/toy": {"preflight": done, "deploy": roll, "back": roll, "adopted": done}}, nil
+	}
+	var saying sync.Mutex
+	runner.Progress = func(p *rotation.Plan, rec rotation.Record) {
+		saying.Lock()
+		defer saying.Unlock()
+		if rec.Step == "deploy/web" {
+			r.said[p.Secret] = append(r.said[p.Secret], string(rec.Outcome)+": "+rec.Text)
+		}
 	}
 	runner.Barrier = apply.NewBarrier()
 	runner.Barrier.Expect(len(r.jobs))
@@ -142,10 +158,12 @@ func secrets(n int) (all []string) {
 	return all
 }
 
-// Each takes a minute longer than the one before to make its credential.
+// each is how much longer than the one before a secret takes to make its credential.
+const each = 45 * time.Second
+
 func oneAfterTheOther(secret string) (rotation.Result, error) {
 	n, _ := strconv.Atoi(secret[1:])
-	time.Sleep(time.Duration(n) * time.Minute)
+	time.Sleep(time.Duration(n) * each)
 	return rotation.Result{}, nil
 }
 
@@ -157,12 +175,29 @@ func TestTenSecretsRestartTheirServiceOnce(t *testing.T) {
 		}
 		r.create = oneAfterTheOther
 		r.want(r.process(t.Context()), plan.Deferred)
-		r.restarted("web", 9*time.Minute)
+		r.restarted("web", 9*each)
 		for i := range r.jobs {
 			r.jobs[i].RollBack = "ana"
 		}
 		r.want(r.process(t.Context()), plan.RolledBack)
-		r.restarted("web", 9*time.Minute, 9*time.Minute)
+		r.restarted("web", 9*each, 9*each)
+	})
+}
+
+func TestWhoIsWaitedForIsSaid(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		r := h.together()
+		r.add("s0", "web")
+		r.add("s4", "web")
+		r.add("s30", "web")
+		r.create = oneAfterTheOther
+		r.process(t.Context())
+		want := []string{"noted: it to be on record", "waiting: 2 other rotations of this run, to restart it once for all",
+			"waiting: one other rotation of this run, to restart it once for all", "noted: still at it", "noted: still at it",
+			"noted: one other rotation of this run could restart the same and took too long to be waited for", "noted: it to be on record", "done: "}
+		if diff := cmp.Diff(want, r.said["s0"]); diff != "" {
+			t.Error(diff)
+		}
 	})
 }
 
@@ -200,12 +235,12 @@ func TestOtherServicesAreNotWaitedFor(t *testing.T) {
 		r.create = oneAfterTheOther
 		r.want(r.process(t.Context()), plan.Deferred)
 		r.restarted("web", 0)
-		r.restarted("worker", 5*time.Minute)
+		r.restarted("worker", 5*each)
 	})
 }
 
 // Who is waited for in vain takes nothing of the time that a rollout has, and asks for one of its own.
-func TestNobodyIsWaitedForLongerThanTenMinutes(t *testing.T) {
+func TestNobodyIsWaitedForLongerThanEightMinutes(t *testing.T) {
 	in(t, func(t *testing.T, h *house) {
 		r := h.together()
 		r.add("s0", "web")
@@ -213,7 +248,7 @@ func TestNobodyIsWaitedForLongerThanTenMinutes(t *testing.T) {
 		r.create = oneAfterTheOther
 		r.services["web"].takes = 15 * time.Minute
 		r.want(r.process(t.Context()), plan.Deferred)
-		r.restarted("web", 10*time.Minute, 30*time.Minute)
+		r.restarted("web", 8*time.Minute, 30*each)
 	})
 }
 
@@ -240,8 +275,8 @@ func TestOneServiceAfterTheOtherIsRestartedOnceEach(t *testing.T) {
 		r.create = oneAfterTheOther
 		r.services["web"].takes = 3 * time.Minute
 		r.want(r.process(t.Context()), plan.Deferred)
-		r.restarted("web", 9*time.Minute)
-		r.restarted("worker", 12*time.Minute)
+		r.restarted("web", 9*each)
+		r.restarted("worker", 9*each+3*time.Minute)
 	})
 }
 

@@ -16,9 +16,6 @@ import (
 // step asks s until it is done or failed; left means a later run takes it up.
 func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error) {
 	since, met := w.begins(s), s.Shared == ""
-	if s.Window != nil || s.Hours != nil || s.Delay > 0 { // held back: that took none of its time
-		since = w.Clock.Now()
-	}
 	missed := func() bool { return s.Within > 0 && !w.Clock.Now().Before(since.Add(time.Duration(s.Within))) }
 	for try := 1; ; {
 		res, err := w.do(ctx, s)
@@ -54,13 +51,10 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 			return false, w.append(ctx, rec)
 		case len(res.Facts) > 0 && (!met || !w.recorded(s, res.Facts)): // record first, then go on
 			rec.Outcome, rec.Text = rotation.Noted, res.Wait
-			if err := w.note(ctx, s, rec); err != nil {
+			if err := w.note(ctx, s, rec, met); err != nil {
 				return false, err
 			}
 			if !met {
-				if err := w.meet(ctx, s); err != nil {
-					return false, err
-				}
 				since, met = w.begins(s), true
 			}
 			continue
@@ -119,12 +113,17 @@ func (w *work) tell(ctx context.Context) error {
 	return err
 }
 
-// note records facts that aren't on record yet.
-func (w *work) note(ctx context.Context, s rotation.Step, rec rotation.Record) error {
-	if w.recorded(s, rec.Facts) {
+// note records facts that aren't on record yet, and meets those who restart the same where that wasn't done.
+func (w *work) note(ctx context.Context, s rotation.Step, rec rotation.Record, met bool) error {
+	if !w.recorded(s, rec.Facts) {
+		if err := w.append(ctx, rec); err != nil {
+			return err
+		}
+	}
+	if met {
 		return nil
 	}
-	return w.append(ctx, rec)
+	return w.meet(ctx, s)
 }
 
 // files keeps what a step made, and names it in its record. A failure that takes the rotation back can't wait for

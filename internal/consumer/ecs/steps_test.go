@@ -250,3 +250,22 @@ func TestNothingChangesWithoutALease(t *testing.T) {
 		}
 	}
 }
+
+// Another secret's rotation has the same service deployed, after this one had put on record what there was: both go by that.
+func TestADeploymentThatBeganSinceIsTakenForItsOwn(t *testing.T) {
+	l := newLab(t, own.Spec{}, nil).run(looked).promote()
+	for i, key := range []string{deploy, back} {
+		if key == back {
+			l.restore()
+		}
+		_, err := l.once(key)
+		l.ok(err)
+		l.world.ECS.DeployByHand(sandbox.Home, "shop", "web", "", l.clock.Now())
+		l.run(key)
+		if l.begun() != i+1 {
+			t.Errorf("%s: %d deployments", key, l.begun())
+		}
+		l.every(map[string]string{deploy: l.new, back: l.old}[key])
+	}
+	l.run(adopted)
+}

@@ -271,3 +271,33 @@ func TestARefusalThatQuotesTheEnvironmentIsNotQuoted(t *testing.T) {
 		}
 	}
 }
+
+// Another secret's rotation has the same function changed, after this one had put on record what there was: both go by that.
+func TestAChangeThatAnotherRotationMadeSinceIsTakenForItsOwn(t *testing.T) {
+	for _, alias := range []string{"", "live"} {
+		l := newLab(t, Shape{Refresh: true, Alias: alias}, own.Function{}).run(looks)
+		l.invoke()
+		l.run("promote")
+		res, err := l.ask(deploy)
+		l.ok(err)
+		l.records = append(l.records, rotation.Record{Step: deploy, Outcome: rotation.Noted, Facts: res.Facts})
+		l.change(func(f *own.Function) { f.Environment[Variable] = strings.Repeat("a", 32) })
+		if alias != "" {
+			l.aws.Lambda.AliasByHand(sandbox.Home, "shop", alias, "", nil)
+		}
+		before := len(l.aws.Calls())
+		l.run(deploy, adopted)
+		for _, c := range l.aws.Calls()[before:] {
+			if strings.HasPrefix(c.Operation, "Update") {
+				t.Errorf("alias %q: %s", alias, c.Operation)
+			}
+		}
+		if got := l.invoke(); got != "new" {
+			t.Errorf("alias %q: runs with %s", alias, got)
+		}
+		l.run("restore", back)
+		if got := l.invoke(); got != "old" {
+			t.Errorf("alias %q: runs with %s on the way back", alias, got)
+		}
+	}
+}
