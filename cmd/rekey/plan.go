@@ -61,6 +61,9 @@ func texts(notes []apply.Note) (all []string) {
 			s += " (hint: " + n.Hint + ")"
 		}
 		all = append(all, s)
+		if n.Users != "" {
+			all = append(all, fmt.Sprintf("  %s: %s", n.Chain, n.Users))
+		}
 	}
 	return all
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/rastup/rekey/internal/demo/town"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/sandbox"
+	"github.com/rastup/rekey/internal/sandbox/lambda"
 	"github.com/rastup/rekey/internal/sandbox/workflow"
 )
 
@@ -61,6 +63,8 @@ func newScene(ctx context.Context, out string) (*scene, error) {
 	for _, env := range s.Scenario.Environments {
 		s.first[env] = s.current(env)
 	}
+	// The registry doesn't know of it: that is found before the merge.
+	s.AWS.Lambda.MakeByHand(sandbox.Home, lambda.Function{Name: "shop-reports", Environment: map[string]string{"DATABASE_SECRET": s.Scenario.Secrets["dev"]}}, start)
 	return s, s.Init(ctx)
 }
 

@@ -65,6 +65,15 @@ func TestAHundredSecretsInOneRun(t *testing.T) {
 	if len(states["deferred"]) != number-3 || !slices.Equal(states["refused"], []string{"batch/042"}) || !slices.Equal(states["rolled back"], []string{"batch/013", "batch/070"}) || r.code != 1 {
 		t.Errorf("ended with %d: %d validated, refused %v, rolled back %v\n%s", r.code, len(states["deferred"]), states["refused"], states["rolled back"], tail(r.err))
 	}
+	lists := map[string]int{} // who uses them is looked for once, for all of them
+	for _, c := range s.world.Calls() {
+		lists[c.Operation]++
+	}
+	for _, operation := range []string{"ListClusters", "ListFunctions", "ListEventSourceMappings", "GetParametersByPath"} {
+		if lists[operation] != 1 {
+			t.Errorf("%d times %s", lists[operation], operation)
+		}
+	}
 	n, most := w.most()
 	t.Logf("%d secrets in %s, %d writes, at most %d in a second", number, took.Round(time.Millisecond), n, most)
 	// A busy machine lets what left in time arrive at once, so the most in any second is only told. It can't make

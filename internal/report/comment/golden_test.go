@@ -158,6 +158,23 @@ func TestTheWorstStatusFits(t *testing.T) {
 	}
 }
 
+// Whoever uses them, with whatever names: it fits, and is left out first.
+func TestStatusOfManyWithUsersFits(t *testing.T) {
+	for _, n := range []int{1, 3, 40, 256} {
+		var views []report.View
+		for i := range n {
+			v := find(t, "users")
+			v.Secret = fmt.Sprintf("team-%d/service-%03d", i%7, i)
+			views = append(views, v.View())
+		}
+		got := comment.Status(views, options)
+		what := fmt.Sprintf("%d with users", n)
+		if whole(t, what, got); n < 4 && !strings.Contains(got, "Who uses it: ") {
+			t.Errorf("%s: nothing of them", what)
+		}
+	}
+}
+
 // three is a rotation in three environments; some need a person.
 func three(secret string, i int) report.View {
 	now := reporttest.Monday.Add(time.Hour)
