@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -72,4 +73,13 @@ func (b *bench) foresee(ctx context.Context, s setting, old string) (res rotatio
 	res.Facts[factChanges] = list(then.changes)
 	res.Text += fmt.Sprintf("a new version means %s: %s", count(then.changes), in(then.changes))
 	return res, nil
+}
+
+// standIn is a name as that of a version that isn't there yet.
+func standIn(held string) string {
+	const none = "00000000-0000-4000-8000-000000000000"
+	if i := strings.LastIndexAny(held, ":/"); i >= 0 {
+		return held[:i+1] + none
+	}
+	return none
 }
