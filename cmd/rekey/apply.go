@@ -98,6 +98,9 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 	if _, ok := a.Inputs.Config.Environment(o.Environment); !ok {
 		return noEnvironment(a, o.Environment)
 	}
+	if err := f.see(a); err != nil {
+		return err
+	}
 	a.Patience = wait
 	a.Progress = terminal.Progress(c.ErrOrStderr(), style(c))
 	if f.unsealed != nil && o.RollBack == "" && runsCommands(tasks) {

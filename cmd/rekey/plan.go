@@ -28,6 +28,9 @@ credentials. With --live it also runs each preflight, which only reads, and says
 			}
 			var notes []apply.Note
 			if live {
+				if err := f.see(a); err != nil {
+					return err
+				}
 				notes = a.Preflight(c.Context(), plans)
 			}
 			if asJSON {

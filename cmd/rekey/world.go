@@ -28,14 +28,13 @@ func (f *flags) app(c *cobra.Command) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := app.New(app.World{
+	return app.New(app.World{
 		Root: root, Config: f.config, Evidence: f.evidence, Program: programVersion(), Lookup: os.LookupEnv, Clock: f.clock,
 		Actor:  f.person(),
 		Commit: os.Getenv("GITHUB_SHA"),
 		Self:   self(),
 		Warn:   func(s string) { fmt.Fprintln(c.ErrOrStderr(), "warning: "+s) },
-	})
-	return a, f.see(a)
+	}), nil
 }
 
 // loaded is app with everything people wrote, which must be right: else errFound, and the App if that can still

@@ -14,6 +14,7 @@ import (
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report/reporttest"
 	"github.com/rastup/rekey/internal/rotation"
+	world "github.com/rastup/rekey/internal/sandbox/github"
 )
 
 const deploys = "run-name: deploy ${{ inputs.rekey }}\non: {workflow_dispatch: {inputs: {rekey: {}, version: {}}}}\njobs: {}\n"
@@ -86,6 +87,30 @@ func TestARunIsNotStartedOnWhatWasReadLongAgo(t *testing.T) {
 	}
 	if l := r.titles(); len(l) != 0 {
 		t.Errorf("started %q", l)
+	}
+}
+
+// A lost answer is looked for; where the list doesn't show it yet, the same process starts no other, however often it is asked.
+func TestALostAnswerIsNoReasonToStartAnother(t *testing.T) {
+	for _, lag := range []time.Duration{0, time.Hour} {
+		r := newRig(t, 1)
+		r.deploying()
+		r.Lag(lag)
+		write := r.starts(nil, wanted("rekey-1"))
+		r.fault = func(world.Call) error { return world.ErrLost }
+		got, err := write(t.Context())
+		if found := lag == 0; got.Again == found || found != (err == nil) || found != (got.Created == 1) {
+			t.Errorf("lag %s: %+v, %v", lag, got, err)
+		}
+		r.fault = nil
+		for range 3 {
+			if got, err := write(t.Context()); err != nil || got.Writes() != 0 {
+				t.Errorf("lag %s, again: %+v, %v", lag, got, err)
+			}
+		}
+		if l := r.titles(); len(l) != 1 {
+			t.Errorf("lag %s: runs %q", lag, l)
+		}
 	}
 }
 

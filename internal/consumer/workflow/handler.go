@@ -28,8 +28,10 @@ const (
 )
 
 const (
-	// every is the pause between two looks at a run.
-	every = 20 * time.Second
+	// every is the pause between two looks at a run: a job's token has 1,000 calls an hour for all that it does.
+	every = time.Minute
+	// soon is the pause between two looks for one that may have begun.
+	soon = 20 * time.Second
 	// appears is how long a process that didn't ask for a run itself waits for it to be listed, before it leaves that to
 	// a later one: jobs that start runs do so right before it.
 	appears = 2 * time.Minute
@@ -134,7 +136,7 @@ func (h *handler) start(ctx context.Context, hub *github.Client, v visit) (rotat
 	}
 	res := rotation.Result{Wait: fmt.Sprintf("%s of %s to be started with %s (%s), which the jobs plan and after-… do%s", a.Workflow, a.Repository, v.version(), a.Key(), wrong), Again: rotation.Later}
 	if h.patient(a.Key()) {
-		res.Again = every
+		res.Again = soon
 	}
 	return res, nil
 }
@@ -322,9 +324,6 @@ func (h *handler) forwardOver(ctx context.Context, hub *github.Client, v visit) 
 	}
 	claim, _ := v.past.Claim()
 	r, _ := dispatch.Find(a, runs, h.bot, claim.Actors.Operator)
-	if r == nil && v.past.Fact(v.deployed(), dispatch.Run) != "" { // seen, and deleted since
-		return nil, nil
-	}
 	if r == nil {
 		if left := settled - h.now().Sub(at); left > 0 {
 			return &rotation.Result{Wait: "a run of " + v.Workflow + " with the new version that may have been started to come to light", Again: min(left, time.Minute)}, nil

@@ -145,18 +145,40 @@ func TestTheEndOfTheRunWakesRotate(t *testing.T) {
 	}
 }
 
+// unstarted refuses each dispatch.
+func unstarted(c github.Call) error {
+	if strings.HasSuffix(c.Route, "/dispatches") {
+		return &github.Error{Status: 403, Message: "Resource not accessible by integration"}
+	}
+	return nil
+}
+
+// TestNoRunGoesForwardOnATreeThatChanged: a request edited since, or a mistake in the registry, holds it, until that is put
+// back.
+func TestNoRunGoesForwardOnATreeThatChanged(t *testing.T) {
+	s := deploys(t)
+	s.GitHub.Fail(unstarted)
+	s.request("li-pay", "ana-sec", wanted)
+	s.GitHub.Fail(nil)
+	was := s.GitHub.Files("main")
+	for path, text := range map[string]string{requestFile: wanted + "retain: 72h\n", "ops/config/registry.md": strings.Replace(was["ops/config/registry.md"], "90 days", "ninety moons", 1)} {
+		s.GitHub.Commit("main", "li-pay", "Change", map[string]string{path: text})
+		_ = s.Hour(t.Context()) // it says so
+		if l := s.GitHub.Runs("deploy.yml"); len(l) > 0 {
+			t.Fatalf("%s: began %+v", path, l)
+		}
+		s.GitHub.Commit("main", "li-pay", "Put it back", map[string]string{path: was[path]})
+	}
+	s.ok(s.Schedule(t.Context()))
+	s.deploy(1)
+}
+
 // TestADispatchThatIsRefusedIsSaidAndTakenBack: no run begins, the job says which right it lacks, and the deadline takes the
 // new version back, without another run.
 func TestADispatchThatIsRefusedIsSaidAndTakenBack(t *testing.T) {
 	s := deploys(t)
 	before, _ := s.live()
-	refused := func(c github.Call) error {
-		if strings.HasSuffix(c.Route, "/dispatches") {
-			return &github.Error{Status: 403, Message: "Resource not accessible by integration"}
-		}
-		return nil
-	}
-	s.GitHub.Fail(refused)
+	s.GitHub.Fail(unstarted)
 	m := s.mark()
 	pull := s.request("li-pay", "ana-sec", wanted)
 	s.says(m, "after-dev", "the job needs permissions: actions: write")

@@ -92,8 +92,9 @@ func (p *Projector) one(ctx context.Context, a Ask, t *notice.Tally) error {
 	err = hub.Dispatch(limited, a.Workflow, a.Ref, a.Inputs)
 	if errors.Is(err, github.ErrUnknown) {
 		p.began[a.Key()] = true
-		if there, err := p.there(ctx, hub, a, t); err != nil || there {
-			return err
+		if there, _ := p.there(ctx, hub, a, t); there {
+			t.Created++
+			return nil
 		}
 		t.Again = true
 		return err
