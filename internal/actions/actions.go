@@ -12,6 +12,7 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,6 +151,9 @@ func (j *job) connect() (err error) {
 		ReadOnly: j.input("command") == "apply" || j.input("command") == "lint", Transport: j.Transport, Clock: j.Clock})
 	return err
 }
+
+// bot is the login that writes on GitHub.
+func (j *job) bot() string { return cmp.Or(j.input("bot"), "github-actions[bot]") }
 
 func (j *job) runURL() string {
 	return fmt.Sprintf("%s/%s/actions/runs/%s", j.Getenv("GITHUB_SERVER_URL"), j.Getenv("GITHUB_REPOSITORY"), j.Getenv("GITHUB_RUN_ID"))

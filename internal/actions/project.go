@@ -31,7 +31,7 @@ func (j *job) texts() comment.Options {
 func (s *survey) project(ctx context.Context) error {
 	shown := s.unsettled(s.app.Shown(s.results))
 	s.overview(shown)
-	bot := cmp.Or(s.input("bot"), "github-actions[bot]")
+	bot := s.bot()
 	var all notice.Tally
 	add := func(t notice.Tally, err error) error {
 		all.Add(t)
@@ -40,12 +40,13 @@ func (s *survey) project(ctx context.Context) error {
 	s.gha.Group("Comments, incidents, tickets")
 	defer s.gha.EndGroup()
 	c := &comments.Projector{GitHub: s.hub, Bot: bot, Options: s.texts(), Read: s.read}
-	i := &incident.Projector{GitHub: s.hub, Bot: bot}
+	i := s.issues()
 	t := &ticket.Projector{In: func(repository string) ticket.GitHub { return s.hub.In(repository) }, Bot: bot}
 	incidents, successes := s.incidents(shown)
 	err := errors.Join(
 		add(c.Write(ctx, s.pages(shown))),
 		add(i.Write(ctx, incidents, successes)),
+		add(i.Reviews(ctx, s.afterReviews(shown))),
 		add(t.Write(ctx, s.tickets(shown))),
 	)
 	for _, f := range all.Findings {
@@ -142,18 +143,15 @@ func (s *survey) page(n int, shown []app.Shown) comments.Page {
 	return p
 }
 
-func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []incident.Success) {
+func (s *survey) incidents(shown []app.Shown) (open []incident.Issue, done []incident.Success) {
 	o := s.texts()
 	for _, v := range shown {
-		url := ""
-		if n := s.pull(v); n > 0 {
-			url = fmt.Sprintf("%s/%s/pull/%d", s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), n)
-		}
+		url := s.pullURL(v)
 		for i, e := range v.Environments {
 			wrong, success := incident.Judge(e, v.View.Environments[i])
 			if wrong {
 				if title, body, ok := comment.Incident(v.View, e.Name, url, o); ok {
-					open = append(open, incident.Incident{Chain: e.Plan.Chain, Title: title, Body: body, Labels: s.severity(e.Name), Assignees: assignees(v.View.Owner)})
+					open = append(open, incident.Issue{Chain: e.Plan.Chain, Title: title, Body: body, Labels: s.severity(e.Name), Assignees: assignees(v.View.Owner)})
 				}
 			}
 			if success {
@@ -164,6 +162,13 @@ func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []
 		}
 	}
 	return open, done
+}
+
+func (s *survey) pullURL(v app.Shown) string {
+	if n := s.pull(v); n > 0 {
+		return fmt.Sprintf("%s/%s/pull/%d", s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), n)
+	}
+	return ""
 }
 
 func (s *survey) severity(environment string) []string {

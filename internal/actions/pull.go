@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -93,7 +92,7 @@ func (j *job) plan(ctx context.Context) error {
 	text := comment.Plan(p, j.texts())
 	j.summary(text)
 	if own && (len(p.Requests) > 0 || p.Problems > 0) {
-		c := &comments.Projector{GitHub: j.hub, Bot: cmp.Or(j.input("bot"), "github-actions[bot]"), Options: j.texts()}
+		c := &comments.Projector{GitHub: j.hub, Bot: j.bot(), Options: j.texts()}
 		if _, err := c.Write(ctx, []comments.Page{{Pull: n, Status: text}}); err != nil {
 			j.fail(err) // the check is about the files, not about the comment
 		}

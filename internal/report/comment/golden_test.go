@@ -252,6 +252,23 @@ func TestIncidents(t *testing.T) {
 	}
 }
 
+func TestAfterReview(t *testing.T) {
+	v := find(t, "break-glass").View()
+	a := v.Environments[0].Broken[0]
+	title, body, ok := comment.AfterReview(v, "dev", a, "https://github.example/rastup/shop/pull/7", []string{"@on-call"}, options)
+	about, parsed := comment.ParseAfterReview(body)
+	if want := comment.AfterReviewKey(v.Rotation, v.Secret, "dev", 1, a.For); !ok || !parsed || about.Key != want || about.Chain() != (rotation.Chain{Environment: "dev", Secret: v.Secret}) {
+		t.Errorf("marker %+v", about)
+	}
+	golden(t, "after-review.md", title+"\n=====\n\n"+body)
+	a.By, a.BreakGlass, a.Run = []string{reporttest.Hostile}, reporttest.Hostile, reporttest.Hostile
+	_, body, _ = comment.AfterReview(v, "dev", a, "", []string{reporttest.Hostile}, options)
+	whole(t, "a hostile after-review", body)
+	if _, _, ok := comment.AfterReview(v, "nowhere", a, "", nil, options); ok {
+		t.Error("an after-review in an environment that isn't there")
+	}
+}
+
 func TestTicket(t *testing.T) {
 	for _, name := range []string{"success", "rolled-back", "hostile"} {
 		v := find(t, name).View()
