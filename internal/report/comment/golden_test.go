@@ -346,6 +346,13 @@ func TestPlan(t *testing.T) {
 		gated(in)
 		in.Reason, in.OnFailure, in.Retain = "compromise", "hold", 0
 	})
+	stolen.Derived = map[string]string{"payments/stripe-portal": reporttest.Secret, "payments/refunds": "payments/stripe-portal"}
+	for _, s := range []string{"payments/stripe-portal", "payments/refunds"} {
+		stolen.Plans = append(stolen.Plans, reporttest.Plans(s, func(in *plan.Input) {
+			gated(in)
+			in.Reason, in.OnFailure, in.Retain = "compromise", "hold", 0
+		})...)
+	}
 	hostile := comment.Request{Path: reporttest.Hostile, Ticket: reporttest.Hostile, Owner: reporttest.Hostile, Gates: map[string]string{"dev": reporttest.Hostile},
 		Plans: reporttest.Plans(reporttest.Hostile, gated)[:1], Notes: []comment.Note{{Chain: rotation.Chain{Environment: "dev", Secret: reporttest.Hostile}, Text: reporttest.Hostile, Hint: reporttest.Hostile}}}
 	many := comment.Preview{At: at}
