@@ -133,7 +133,7 @@ func (a *answers) overtaken(ctx context.Context, r app.Result) error {
 		if err != nil {
 			return err
 		}
-		if b.at.After(run.CreatedAt) {
+		if !b.at.Before(run.CreatedAt) {
 			return rotation.Failf("close its after-review; then the next run asks", "the glass was broken here by %s since this run began", who(b.by))
 		}
 	}

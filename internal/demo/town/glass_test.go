@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/demo/town"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox/github"
@@ -226,4 +227,55 @@ func TestWhatIsStolenWaitsForNoAfterReview(t *testing.T) {
 	if r := s.reviews(); len(r) != 1 || r[0].State != "open" {
 		t.Errorf("%+v", r)
 	}
+}
+
+// TestAGlassBrokenByHandIsReviewedAsWell: nobody on GitHub was asked, and the next run tells.
+func TestAGlassBrokenByHandIsReviewedAsWell(t *testing.T) {
+	s := glass(t, "refuse") // which is about bypassed jobs
+	hand, err := s.Hand("bo-sre")
+	s.ok(err)
+	apply := func(why string) error {
+		tasks, err := hand.Tasks(t.Context())
+		s.ok(err)
+		results, err := hand.Apply(t.Context(), tasks, app.Options{Environment: "stage", ByHand: true, BreakGlass: why})
+		s.ok(err)
+		return results[0].Err
+	}
+	m := s.mark()
+	if err := apply(""); err == nil || !strings.Contains(err.Error(), "waits for the approval of its rotation") {
+		t.Errorf("without a reason: %v", err)
+	}
+	s.untouched(m, "stage")
+	s.ok(apply(urgent))
+	if a := s.grants("stage"); len(a) != 1 || a[0].BreakGlass != urgent || a[0].By[0] != "bo-sre" {
+		t.Errorf("%+v", a)
+	}
+	s.ok(s.Hour(t.Context()))
+	if r := s.reviews(); len(r) != 1 || !strings.Contains(r[0].Title, "by bo-sre") {
+		t.Errorf("%+v", r)
+	}
+	// What was asked before finds nothing to begin.
+	m = s.mark()
+	s.ok(s.Approve(t.Context(), "rekey-stage", "ana-sec", ""))
+	s.untouched(m, "stage")
+}
+
+// TestAQuestionFromBeforeTheGlassWasBrokenBeginsNothing: the job that is approved can't see issues, and needn't.
+func TestAQuestionFromBeforeTheGlassWasBrokenBeginsNothing(t *testing.T) {
+	s := glass(t, "allow")
+	const stolen = "rotations/2026/11/2026-11-23-stolen.yaml"
+	n, err := s.OpenPull(t.Context(), "li-pay", "It is stolen", "", map[string]string{stolen: "secret: app/database\nticket: \"#1\"\nreason: compromise\nenvironments: [stage]\n"}, false)
+	s.ok(err)
+	s.GitHub.Review(n, "ana-sec", "APPROVED")
+	s.GitHub.Merge(n, "ana-sec")
+	ordinary := s.Waits()[0].Run
+	s.ok(breaks("root-admin", false, map[string]string{"rotation": stolen, "break_glass": urgent})(s))
+	if a := s.grants("stage"); len(a) != 1 {
+		t.Fatalf("%+v", a)
+	}
+	s.Clock.Move(time.Hour)
+	m := s.mark()
+	s.ok(errors.Join(s.GitHub.Approve(ordinary, "rekey-stage", "ana-sec", ""), s.Engine.Advance(t.Context())))
+	s.untouched(m, "stage")
+	s.says(m, "stage", "the glass was broken here by @root-admin since this run began")
 }
