@@ -141,7 +141,7 @@ func writeInputs(dir string, secrets []string, health string) error {
 	}
 	for name, text := range map[string]string{
 		request: which + "\nticket: SEC-7\nreason: scheduled\nenvironments: [dev]\n",
-		".github/rekey.yml": fmt.Sprintf("environments:\n  - {name: dev, region: %s}\nevidence:\n  store: s3://%s\n  region: %s\n"+
+		".github/rekey.yml": fmt.Sprintf("environments:\n  - {name: dev, region: %s, approval: none}\nevidence:\n  store: s3://%s\n  region: %s\n"+
 			"  lock: {mode: COMPLIANCE, retain: 7y}\n  log_group: %s\npolicy:\n  ticket: 'SEC-\\d+'\n  retain: 48h\n", region, bucket, region, group),
 		"ops/config/registry.md": "| Secret | Kind | Owner | Interval | Last rotated |\n|---|---|---|---|---|\n" +
 			strings.Join(rows, "") + strings.Join(blocks, ""),

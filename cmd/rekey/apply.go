@@ -31,7 +31,8 @@ func newApply(f *flags) *cobra.Command {
 request that may still begin and every rotation that is open. It can be stopped and run again at any time.
 
 What an environment asks an approval for isn't begun by hand, unless that approval is on record. In an emergency
---break-glass REASON goes on without: REASON is kept in the journal, and an after-review issue is opened.`,
+--break-glass REASON goes on without: REASON is kept in the journal, and an after-review issue is opened. Whether one
+is open, which would hold an ordinary rotation back on GitHub, can't be seen from here.`,
 		RunE: func(c *cobra.Command, paths []string) error {
 			if c.Flags().Changed("break-glass") {
 				var err error

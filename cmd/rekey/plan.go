@@ -3,9 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/apply"
 	"github.com/rastup/rekey/internal/report/terminal"
 )
@@ -37,7 +39,7 @@ credentials. With --live it also runs each preflight, which only reads, and says
 				if err := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"plans": plans, "live": notes}); err != nil {
 					return err
 				}
-			} else if err := terminal.Plan(c.OutOrStdout(), plans, texts(notes), a.Clock.Now(), style(c)); err != nil {
+			} else if err := terminal.Plan(c.OutOrStdout(), plans, append(derived(a, paths), texts(notes)...), a.Clock.Now(), style(c)); err != nil {
 				return err
 			}
 			for _, n := range notes {
@@ -51,6 +53,18 @@ credentials. With --live it also runs each preflight, which only reads, and says
 	c.Flags().BoolVar(&live, "live", false, "look at what is live, too: read access is enough")
 	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return c
+}
+
+// derived says of the requests named why they are for more than they name.
+func derived(a *app.App, paths []string) (all []string) {
+	for _, r := range a.Inputs.Requests {
+		for _, secret := range r.Secrets {
+			if from := r.Derived[secret]; from != "" && (len(paths) == 0 || slices.Contains(paths, r.Path)) {
+				all = append(all, fmt.Sprintf("%s is derived from %s, which %s says is stolen (derived: false leaves it out)", secret, from, r.Path))
+			}
+		}
+	}
+	return all
 }
 
 func texts(notes []apply.Note) (all []string) {

@@ -176,6 +176,9 @@ func (a *answers) one(ctx context.Context, people people, r app.Result, it quest
 	case waits != "" && it.For != waits:
 		return rotation.Failf("", "its %s was asked about, and it waits for the approval of its %s", it.For, waits)
 	}
+	if err := a.overtaken(ctx, r); err != nil {
+		return err
+	}
 	asked, err := a.who(ctx, people, r)
 	if err != nil {
 		return err

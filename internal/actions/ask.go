@@ -124,7 +124,7 @@ func (s *survey) ask(ctx context.Context) error {
 	environments := s.app.Inputs.Config.Environments
 	for i := range environments {
 		e := &environments[i]
-		all[e.Name] = only(s.candidates(e), urgent)
+		all[e.Name] = s.reviewed(ctx, only(s.candidates(e), urgent))
 		if len(all[e.Name]) > 0 {
 			s.items[e.Name] = nil // not asked yet
 		}

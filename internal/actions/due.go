@@ -10,6 +10,7 @@ import (
 
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/config"
+	"github.com/rastup/rekey/internal/notice/incident"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/policy"
 	"github.com/rastup/rekey/internal/question"
@@ -143,6 +144,9 @@ type survey struct {
 	items    map[string][]question.Item
 	goes     []string // environments in which something goes on without being asked about
 	expired  []int64
+
+	projector  *incident.Projector
+	unreviewed *after // nil: not looked at
 
 	closed    map[string]bool      // environments whose continue environment isn't as it must be: every visit asks
 	brought   map[string]int       // pull request by request path, where who asked isn't known

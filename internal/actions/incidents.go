@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -14,13 +13,10 @@ import (
 	"github.com/rastup/rekey/internal/report/comment"
 )
 
-func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []incident.Success) {
+func (s *survey) incidents(shown []app.Shown) (open []incident.Issue, done []incident.Success) {
 	o := s.texts()
 	for _, v := range shown {
-		url := ""
-		if n := s.pull(v); n > 0 {
-			url = fmt.Sprintf("%s/%s/pull/%d", s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), n)
-		}
+		url := s.pullURL(v)
 		for i, e := range v.Environments {
 			wrong, success := incident.Judge(e, v.View.Environments[i])
 			if wrong {
@@ -39,14 +35,9 @@ func (s *survey) incidents(shown []app.Shown) (open []incident.Incident, done []
 }
 
 // incident is that of an environment of v, with all who are called about it.
-func (s *survey) incident(v report.View, e report.Environment, pull string, o comment.Options) (i incident.Incident, ok bool) {
-	severity := s.severity(e.Name)
-	var tags []string
-	if len(e.Records) > 0 && e.Records[0].Claim != nil {
-		tags = e.Records[0].Claim.Tags
-	}
-	calls := comment.Calls(s.app.Inputs.Config.OnCall(severity, tags))
-	i = incident.Incident{Chain: e.Plan.Chain, Labels: []string{severity}, Assignees: append(individuals(calls.Primary), individuals(calls.Liaison)...)}
+func (s *survey) incident(v report.View, e report.Environment, pull string, o comment.Options) (i incident.Issue, ok bool) {
+	calls := s.calls(e)
+	i = incident.Issue{Chain: e.Plan.Chain, Labels: []string{s.severity(e.Name)}, Assignees: append(individuals(calls.Primary), individuals(calls.Liaison)...)}
 	if len(individuals(calls.Primary)) == 0 {
 		i.Assignees = append(individuals([]string{v.Owner}), i.Assignees...)
 	}
@@ -56,6 +47,15 @@ func (s *survey) incident(v report.View, e report.Environment, pull string, o co
 		i.Escalation = incident.Escalation{Body: escalated, Assignees: calls.Secondary, After: calls.After}
 	}
 	return i, ok
+}
+
+// calls are who the house rules call about an environment of a secret.
+func (s *survey) calls(e report.Environment) comment.Calls {
+	var tags []string
+	if len(e.Records) > 0 && e.Records[0].Claim != nil {
+		tags = e.Records[0].Claim.Tags
+	}
+	return comment.Calls(s.app.Inputs.Config.OnCall(s.severity(e.Name), tags))
 }
 
 func (s *survey) severity(environment string) string {

@@ -11,7 +11,6 @@ import (
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/notice"
 	comments "github.com/rastup/rekey/internal/notice/comment"
-	"github.com/rastup/rekey/internal/notice/incident"
 	"github.com/rastup/rekey/internal/notice/runs"
 	"github.com/rastup/rekey/internal/notice/webhook"
 	"github.com/rastup/rekey/internal/report"
@@ -52,11 +51,11 @@ func (s *survey) project(ctx context.Context) error {
 	o.Untold = untold
 	s.overview(shown, o)
 	c := &comments.Projector{GitHub: s.hub, Bot: s.bot(), Options: o, Read: s.read}
-	i := &incident.Projector{GitHub: s.hub, Bot: s.bot(), Now: s.Clock.Now}
+	i := s.issues()
 	err = errors.Join(add(c.Write(ctx, s.pages(shown, o))), err)
 	incidents, successes := s.incidents(shown)
 	cases, tally, failed := i.Write(ctx, incidents, successes)
-	err = errors.Join(started, err, add(tally, failed))
+	err = errors.Join(started, err, add(tally, failed), add(i.Reviews(ctx, s.afterReviews(shown))))
 	// Last: who is told elsewhere may be slow, and what is on GitHub doesn't wait for that.
 	w := &webhook.Projector{GitHub: s.hub, Bot: s.bot(), Repository: s.Getenv("GITHUB_REPOSITORY"), Channels: s.channels(), HTTP: s.Services, Clock: s.Clock}
 	err = errors.Join(err, add(w.Write(ctx, s.subjects(cases))))
@@ -171,4 +170,11 @@ func (s *survey) page(n int, shown []app.Shown, o comment.Options) comments.Page
 	}
 	p.Status = comment.Status(views, o)
 	return p
+}
+
+func (s *survey) pullURL(v app.Shown) string {
+	if n := s.pull(v); n > 0 {
+		return fmt.Sprintf("%s/%s/pull/%d", s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), n)
+	}
+	return ""
 }

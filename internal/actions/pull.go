@@ -117,7 +117,7 @@ func (j *job) preview(f github.File) (comment.Request, bool) {
 	}
 	r := comment.Request{Path: f.Path, Removed: f.Status == "removed"}
 	if q, ok := j.app.Inputs.Find(f.Path); ok {
-		r.Ticket = q.Ticket
+		r.Ticket, r.Derived = q.Ticket, q.Derived
 		if e, ok := j.app.Inputs.Registry.Find(slices.Concat(q.Secrets, []string{""})[0]); ok {
 			r.Owner = e.Owner
 		}

@@ -137,3 +137,40 @@ func (w *town) incident(env, name string) string {
 	}
 	return ""
 }
+
+// What whoever has a stolen secret can get by it rotates with it. A registry that is edited afterwards changes nothing
+// for what has begun: it comes to its end.
+func TestWhatIsDerivedFromAStolenSecretRotatesWithIt(t *testing.T) {
+	const session = "rekey/prod/app-database" // a secret that is there
+	registry := func(derived string) string {
+		return strings.ReplaceAll(page, "~~~", "```") + "\n| Secret | Kind | Owner | Interval |\n| --- | --- | --- | --- |\n| app/session | secretsmanager | @li | 90 days |\n\n## app/session\n\n```yaml\n" +
+			derived + "dev:\n  target: {secret: " + session + ", key: password}\n```\n"
+	}
+	const name, text = "2026-11-23-stolen", "secret: app/database\nticket: SEC-1\nreason: compromise\nenvironments: [dev]\n"
+	for what, tt := range map[string]struct {
+		request string
+		derived bool
+	}{
+		"included": {text + "retain: 1h\n", true},
+		"left out": {text + "retain: 1h\nderived: false\n", false},
+		"ordinary": {"secret: app/database\nticket: SEC-1\nenvironments: [dev]\n", false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newTown(t)
+			w.write("ops/config/registry.md", registry("derived_from: [app/database]\n"))
+			w.request(name, tt.request)
+			was, parent := w.world.Secret(session).Labels["AWSCURRENT"], w.live()
+			w.want("dev", name, plan.Deferred)
+			if now := w.world.Secret(session).Labels["AWSCURRENT"]; (now != was) != tt.derived || w.live() == parent {
+				t.Fatalf("the derived one was %s, is %s", was, now)
+			}
+			w.write("ops/config/registry.md", registry(""))
+			w.clock.Move(49 * time.Hour)
+			w.want("dev", name, plan.Finished)
+			if s := w.world.Secret(session); len(s.Version(was).Labels) > 0 == tt.derived {
+				t.Errorf("the derived one's end: %v", s.Labels)
+			}
+			w.verified()
+		})
+	}
+}

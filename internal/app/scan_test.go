@@ -23,7 +23,6 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 )
 
-
 // listed is a registry with a row of each fate.
 const listed = `| Secret | Kind | Owner | Interval | Last rotated | Tags | Due since | Exempt until |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -276,7 +276,7 @@ func TestWhatDoesntFitIntoAnHourIsLeftToTheNextRun(t *testing.T) {
 		t.Run(fmt.Sprint("GitHub refuses ", refusing), func(t *testing.T) {
 			r := newRig(t, 1)
 			page := pageOf(r.request(), 256, 46*time.Hour)
-			var all []incident.Incident
+			var all []incident.Issue
 			for i := range 470 {
 				one, _ := failed(fmt.Sprintf("team/service-%03d", i), 1)
 				all = append(all, one)

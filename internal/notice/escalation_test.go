@@ -13,7 +13,7 @@ import (
 )
 
 // onCall is an incident somebody else is called about after half an hour.
-func onCall(secret string) incident.Incident {
+func onCall(secret string) incident.Issue {
 	calls := text.Calls{Primary: []string{"@rastup/security", "@ana-sec"}, Secondary: []string{"@rastup/sre", "@sam-sre"}, After: 30 * time.Minute}
 	i, e := failed(secret, 1)
 	v := view(secret, e)
@@ -35,7 +35,7 @@ func (r *rig) escalations(issue int) int { return count(r.bodies(issue), "rekey:
 func TestWhoIsNextIsCalledOnceNobodyHasReacted(t *testing.T) {
 	r := withPeople(newRig(t, 1))
 	now := onCall("team/one")
-	run := func() { r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) }) }
+	run := func() { r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) }) }
 	run()
 	r.Say(1, "dependabot[bot]", "I am a bot")
 	r.clock.Move(20 * time.Minute)
@@ -72,7 +72,7 @@ func TestNobodyIsCalledOnceAPersonHasReacted(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			r := withPeople(newRig(t, 1))
 			now := onCall("team/one")
-			run := func() { r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) }) }
+			run := func() { r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) }) }
 			run()
 			react(r)
 			r.clock.Move(time.Hour)
@@ -88,10 +88,10 @@ func TestNobodyIsCalledOnceAPersonHasReacted(t *testing.T) {
 func TestAnEscalationIsByTheBot(t *testing.T) {
 	r := withPeople(newRig(t, 1))
 	now := onCall("team/one")
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) })
 	r.Say(1, "dependabot[bot]", now.Escalation.Body)
 	r.clock.Move(time.Hour)
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) })
 	if n := r.escalations(1); n != 2 {
 		t.Errorf("%d", n)
 	}
@@ -100,10 +100,10 @@ func TestAnEscalationIsByTheBot(t *testing.T) {
 func TestAnIncidentThatIsOverIsNotEscalated(t *testing.T) {
 	r := withPeople(newRig(t, 1))
 	now := onCall("team/one")
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) })
 	r.clock.Move(time.Hour)
 	success, _ := succeeded("team/one", 2, 3*time.Hour)
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}, success) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}, success) })
 	if r.escalations(1) != 0 || r.Issues()[0].State != "closed" {
 		t.Errorf("%q", r.bodies(1))
 	}
@@ -112,7 +112,7 @@ func TestAnIncidentThatIsOverIsNotEscalated(t *testing.T) {
 func TestWhoCantBeAssignedIsCalledAllTheSame(t *testing.T) {
 	r := newRig(t, 1) // there is no sam-sre
 	now := onCall("team/one")
-	program := func() pass { return r.incidents(nil, []incident.Incident{now}) }
+	program := func() pass { return r.incidents(nil, []incident.Issue{now}) }
 	r.settle(program)
 	r.clock.Move(time.Hour)
 	tally, err := program()(context.Background())
@@ -125,10 +125,10 @@ func TestEscalationsComeRightThroughEveryMisfortune(t *testing.T) {
 	one, two := onCall("team/one"), onCall("team/two")
 	torture(t, 12, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
 		withPeople(r)
-		r.settle(func() pass { return r.incidents(nil, []incident.Incident{one, two}) })
+		r.settle(func() pass { return r.incidents(nil, []incident.Issue{one, two}) })
 		r.Say(2, "ana-sec", "on it")
 		r.clock.Move(time.Hour)
-		return func(gate func()) pass { return r.incidents(gate, []incident.Incident{one, two}) }, func(last notice.Tally) {
+		return func(gate func()) pass { return r.incidents(gate, []incident.Issue{one, two}) }, func(last notice.Tally) {
 			n := r.escalations(1)
 			if n != 1 && !strings.Contains(t.Name(), "two_at_once") || n < 1 || n > 2 || r.escalations(2) != 0 {
 				t.Errorf("called %d and %d times", n, r.escalations(2))

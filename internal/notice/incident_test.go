@@ -19,7 +19,7 @@ import (
 	world "github.com/rastup/rekey/internal/sandbox/github"
 )
 
-func (r *rig) incidents(gate func(), now []incident.Incident, ended ...incident.Success) pass {
+func (r *rig) incidents(gate func(), now []incident.Issue, ended ...incident.Success) pass {
 	p := &incident.Projector{GitHub: r.program(gate), Bot: bot, Now: r.clock.Now}
 	return func(ctx context.Context) (notice.Tally, error) {
 		_, t, err := p.Write(ctx, now, ended)
@@ -28,7 +28,7 @@ func (r *rig) incidents(gate func(), now []incident.Incident, ended ...incident.
 }
 
 // failed is stage of a rotation that was taken back, in its nth attempt.
-func failed(secret string, attempt int) (incident.Incident, report.Environment) {
+func failed(secret string, attempt int) (incident.Issue, report.Environment) {
 	p := reporttest.Plans(secret, nil)[1]
 	p.Attempt = attempt
 	one := reporttest.NewPlayer(p, reporttest.Monday)
@@ -36,7 +36,7 @@ func failed(secret string, attempt int) (incident.Incident, report.Environment) 
 	e := one.Play(reporttest.Monday.Add(time.Hour)).Environment(reporttest.Monday.Add(time.Hour), "")
 	v := view(secret, e)
 	title, body, _ := text.Incident(v, "stage", "", text.Calls{}, options)
-	return incident.Incident{Chain: p.Chain, Title: title, Body: body, Labels: []string{"SEV2"}, Assignees: []string{"@ana-sec", "@rastup/security"}}, e
+	return incident.Issue{Chain: p.Chain, Title: title, Body: body, Labels: []string{"SEV2"}, Assignees: []string{"@ana-sec", "@rastup/security"}}, e
 }
 
 func view(secret string, e report.Environment) report.View {
@@ -67,8 +67,8 @@ func TestIncidentsComeRightThroughEveryMisfortune(t *testing.T) {
 	old, _ := failed("team/old", 1)
 	ended, _ := succeeded("team/old", 2, 3*time.Hour)
 	torture(t, 40, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
-		r.settle(func() pass { return r.incidents(nil, []incident.Incident{old}) })
-		return func(gate func()) pass { return r.incidents(gate, []incident.Incident{one, two, old}, ended) }, func(last notice.Tally) {
+		r.settle(func() pass { return r.incidents(nil, []incident.Issue{old}) })
+		return func(gate func()) pass { return r.incidents(gate, []incident.Issue{one, two, old}, ended) }, func(last notice.Tally) {
 			state := map[string]string{}
 			for _, x := range r.Issues() {
 				about, _ := text.ParseIncident(x.Body)
@@ -99,13 +99,13 @@ func TestIncidentsComeRightThroughEveryMisfortune(t *testing.T) {
 func TestAnIncidentFollowsItsAttempt(t *testing.T) {
 	r := newRig(t, 1)
 	now, _ := failed("team/one", 1)
-	run := func(l []incident.Incident, ended ...incident.Success) []world.Issue {
+	run := func(l []incident.Issue, ended ...incident.Success) []world.Issue {
 		r.settle(func() pass { return r.incidents(nil, l, ended...) })
 		return r.Issues()
 	}
-	run([]incident.Incident{now})
+	run([]incident.Issue{now})
 	now.Body = strings.Replace(now.Body, "2 of 2 failed", "2 of 2 failed twice", 1)
-	all := run([]incident.Incident{now})
+	all := run([]incident.Issue{now})
 	if len(all) != 1 || all[0].Body != now.Body {
 		t.Fatalf("not updated in place: %+v", all)
 	}
@@ -113,7 +113,7 @@ func TestAnIncidentFollowsItsAttempt(t *testing.T) {
 	for i := range e2.Records {
 		e2.Records[i].Seq += 40
 	}
-	if all = run([]incident.Incident{second}); len(all) != 2 || all[0].State != "open" {
+	if all = run([]incident.Issue{second}); len(all) != 2 || all[0].State != "open" {
 		t.Fatalf("a new attempt's failure is a new issue, and the old one stays: %+v", all)
 	}
 	ended, _ := succeeded("team/one", 3, 3*time.Hour)
@@ -121,7 +121,7 @@ func TestAnIncidentFollowsItsAttempt(t *testing.T) {
 		t.Fatalf("success closes all before it: %+v", all)
 	}
 	r.Reopen(1, "ana-sec")
-	if all = run([]incident.Incident{now}, ended); all[0].State != "open" || count(r.bodies(1), "rekey:incident-closed") != 1 {
+	if all = run([]incident.Issue{now}, ended); all[0].State != "open" || count(r.bodies(1), "rekey:incident-closed") != 1 {
 		t.Fatalf("what a person opens again stays open: %+v", all)
 	}
 }
@@ -129,9 +129,9 @@ func TestAnIncidentFollowsItsAttempt(t *testing.T) {
 func TestAClosedIncidentIsNeverOpenedAgain(t *testing.T) {
 	r := newRig(t, 1)
 	now, _ := failed("team/one", 1)
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) })
 	r.Close(1, "ana-sec")
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) })
 	if all := r.Issues(); len(all) != 1 || all[0].State != "closed" {
 		t.Errorf("issues: %+v", all)
 	}
@@ -142,7 +142,7 @@ func TestAnIncidentWithoutItsLabelIsFoundAndGetsItBack(t *testing.T) {
 	now, _ := failed("team/one", 1)
 	r.OpenIssue("eve", now.Title, now.Body, incident.Label)
 	r.OpenIssue(bot, now.Title, now.Body, "triaged")
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) })
 	all := r.Issues()
 	if len(all) != 2 || !slices.Contains(all[1].Labels, incident.Label) || !slices.Contains(all[1].Labels, "triaged") || all[0].Author != "eve" {
 		t.Errorf("issues: %+v", all)
@@ -153,7 +153,7 @@ func TestAnUnknownAssigneeIsAFindingAndTheIncidentIsOpened(t *testing.T) {
 	r := newRig(t, 1)
 	now, _ := failed("team/one", 1)
 	now.Assignees = []string{"nobody-here"}
-	tally, err := r.incidents(nil, []incident.Incident{now})(context.Background())
+	tally, err := r.incidents(nil, []incident.Issue{now})(context.Background())
 	if all := r.Issues(); err != nil || len(all) != 1 {
 		t.Fatalf("%v, %+v", err, all)
 	}
@@ -162,7 +162,7 @@ func TestAnUnknownAssigneeIsAFindingAndTheIncidentIsOpened(t *testing.T) {
 	}
 	r = newRig(t, 1)
 	now.Assignees = []string{"nobody-here", "@ana-sec"}
-	tally, err = r.incidents(nil, []incident.Incident{now})(context.Background())
+	tally, err = r.incidents(nil, []incident.Issue{now})(context.Background())
 	if all := r.Issues(); err != nil || len(all) != 1 || !slices.Equal(all[0].Assignees, []string{"ana-sec"}) || len(tally.Findings) != 1 || !strings.Contains(tally.Findings[0].Text, "nobody-here") {
 		t.Errorf("one who can't be assigned keeps the others from it: %v, %+v, %+v", err, all, tally.Findings)
 	}
@@ -225,7 +225,7 @@ func TestAProgramRemembersIncidentsThatListsDontShowYet(t *testing.T) {
 	r := newRig(t, 1)
 	r.lag = 1 << 20
 	now, _ := failed("team/one", 1)
-	run := r.incidents(nil, []incident.Incident{now})
+	run := r.incidents(nil, []incident.Issue{now})
 	for range 3 {
 		if _, err := run(context.Background()); err != nil {
 			t.Fatal(err)
@@ -248,7 +248,7 @@ func TestASuccessEndsTheIncidentsBeforeItOnItsChain(t *testing.T) {
 		t.Fatalf("no claim in %q", after.Body)
 	}
 	success, _ := succeeded("team/one", 1, 3*time.Hour)
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{before, other, after}) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{before, other, after}) })
 	r.settle(func() pass { return r.incidents(nil, nil, success) })
 	var states []string
 	for _, x := range r.Issues() {
@@ -256,5 +256,75 @@ func TestASuccessEndsTheIncidentsBeforeItOnItsChain(t *testing.T) {
 	}
 	if !slices.Equal(states, []string{"closed", "open", "open"}) {
 		t.Errorf("issues are %v", states)
+	}
+}
+
+// reviewed is dev of a rotation that somebody let go on without an approval.
+func reviewed(secret string) incident.Issue {
+	p := reporttest.NewPlayer(reporttest.Plans(secret, nil)[0], reporttest.Monday)
+	p.Plan.Approvals = []string{rotation.ApprovesRotation}
+	p.Grants = map[string]rotation.Approval{rotation.ApprovesRotation: {For: rotation.ApprovesRotation, By: []string{"ana-sec"}, BreakGlass: "nobody answers since 03:10"}}
+	e := p.Play(reporttest.Monday.Add(time.Hour)).Environment(reporttest.Monday.Add(time.Hour), "")
+	v := report.New(secret, reporttest.Rotation, []report.Environment{e}, reporttest.Monday.Add(time.Hour))
+	title, body, _ := text.AfterReview(v, "dev", v.Environments[0].Broken[0], "", nil, options)
+	return incident.Issue{Chain: p.Plan.Chain, Title: title, Body: body, Labels: []string{"SEV4"}, Assignees: []string{"@ana-sec"}}
+}
+
+func (r *rig) reviews(gate func(), now ...incident.Issue) pass {
+	p := &incident.Projector{GitHub: r.program(gate), Bot: bot}
+	return func(ctx context.Context) (notice.Tally, error) { return p.Reviews(ctx, now) }
+}
+
+func (r *rig) unreviewed() incident.Unreviewed {
+	u, err := (&incident.Projector{GitHub: r.program(nil), Bot: bot}).Unreviewed(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return u
+}
+
+func TestAfterReviewsComeRightThroughEveryMisfortune(t *testing.T) {
+	one, two := reviewed("team/one"), reviewed("team/two")
+	torture(t, 40, func(t *testing.T, r *rig) (func(func()) pass, func(notice.Tally)) {
+		return func(gate func()) pass { return r.reviews(gate, one, two) }, func(last notice.Tally) {
+			open := map[string]int{}
+			for _, x := range r.Issues() {
+				about, _ := text.ParseAfterReview(x.Body)
+				if open[about.Secret] += 0; x.State == "open" {
+					open[about.Secret]++
+				}
+			}
+			if diff := cmp.Diff(map[string]int{"team/one": 1, "team/two": 1}, open); diff != "" || len(last.Findings) > 0 || len(r.unreviewed().Open) != 2 {
+				t.Errorf("(-want +got):\n%s\n%+v", diff, last.Findings)
+			}
+		}
+	})
+}
+
+func TestAnAfterReviewIsAPersonsToClose(t *testing.T) {
+	r := newRig(t, 1)
+	now := reviewed("team/one")
+	failing, _ := failed("team/one", 1)
+	ended, _ := succeeded("team/one", 2, 3*time.Hour)
+	about, _ := text.ParseAfterReview(now.Body)
+	r.OpenIssue("eve", now.Title, now.Body, incident.ReviewLabel) // and closes it: nothing comes of that
+	r.Close(1, "eve")
+	if u := r.unreviewed(); len(u.Open)+len(u.Closed) > 0 {
+		t.Errorf("a stranger's issue counts: %+v", u)
+	}
+	r.settle(func() pass { return r.reviews(nil, now) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{failing}, ended) }) // no success ends it
+	if u := r.unreviewed(); u.Open[now.Chain] != 2 || len(u.Closed) > 0 {
+		t.Fatalf("%+v", u)
+	}
+	r.settle(func() pass { return r.reviews(nil) })
+	r.Close(2, "ana-sec")
+	r.settle(func() pass { return r.reviews(nil, now) })
+	if u := r.unreviewed(); len(u.Open) > 0 || !u.Closed[about.Key] || len(r.Issues()) != 2 {
+		t.Errorf("closed: %+v", u)
+	}
+	r.Reopen(2, "ana-sec")
+	if u := r.unreviewed(); u.Open[now.Chain] != 2 {
+		t.Errorf("opened again: %+v", u)
 	}
 }

@@ -71,7 +71,7 @@ func channels() []webhook.Channel {
 }
 
 // told is a pass of incidents and of what is told of them.
-func (r *rig) told(gate func(), to http.RoundTripper, now []incident.Incident, ended ...incident.Success) pass {
+func (r *rig) told(gate func(), to http.RoundTripper, now []incident.Issue, ended ...incident.Success) pass {
 	program := r.program(gate)
 	i := &incident.Projector{GitHub: program, Bot: bot, Now: r.clock.Now}
 	w := &webhook.Projector{GitHub: program, Bot: bot, Repository: repository, Channels: channels(), HTTP: to, Clock: r.clock}
@@ -109,7 +109,7 @@ func TestAnIncidentIsToldOutside(t *testing.T) {
 	now := onCall("team/one")
 	run := func(ended ...incident.Success) {
 		t.Helper()
-		if last := r.settle(func() pass { return r.told(nil, p, []incident.Incident{now}, ended...) }); len(last.Findings) > 0 {
+		if last := r.settle(func() pass { return r.told(nil, p, []incident.Issue{now}, ended...) }); len(last.Findings) > 0 {
 			t.Fatalf("%+v", last.Findings)
 		}
 	}
@@ -138,7 +138,7 @@ func TestAnIncidentIsToldOutside(t *testing.T) {
 func TestAnIssueClosedByHandIsOverOutside(t *testing.T) {
 	r, p := withPeople(newRig(t, 1)), newPlaces()
 	now := onCall("team/one")
-	program := func() pass { return r.told(nil, p, []incident.Incident{now}) }
+	program := func() pass { return r.told(nil, p, []incident.Issue{now}) }
 	r.settle(program)
 	r.Close(1, "ana-sec")
 	r.settle(program)
@@ -151,9 +151,9 @@ func TestAnIssueClosedByHandIsOverOutside(t *testing.T) {
 func TestNothingIsToldOfWhatIsOverAlready(t *testing.T) {
 	r, p := withPeople(newRig(t, 1)), newPlaces()
 	now := onCall("team/one")
-	r.settle(func() pass { return r.incidents(nil, []incident.Incident{now}) })
+	r.settle(func() pass { return r.incidents(nil, []incident.Issue{now}) })
 	r.Close(1, "ana-sec")
-	r.settle(func() pass { return r.told(nil, p, []incident.Incident{now}) })
+	r.settle(func() pass { return r.told(nil, p, []incident.Issue{now}) })
 	if len(p.slack.Calls())+len(p.pager.Calls())+len(r.Comments(1)) != 0 {
 		t.Errorf("%v %v %v", p.slack.Calls(), p.pager.Calls(), r.Comments(1))
 	}
@@ -202,7 +202,7 @@ func TestAMessageIsTriedAgainWhereItMayHelp(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			r, p := newRig(t, 1), newPlaces()
-			now := []incident.Incident{onCall("team/one")}
+			now := []incident.Issue{onCall("team/one")}
 			p.slack.Fail(c.fail)
 			start := r.clock.Now()
 			tally, err := r.told(nil, p, now)(context.Background())
@@ -247,7 +247,7 @@ func TestAPlaceThatRefusesForGood(t *testing.T) {
 	} {
 		r, p := newRig(t, 1), newPlaces()
 		p.slack.Refuse(slackPath, word)
-		last := r.settle(func() pass { return r.told(nil, p, []incident.Incident{onCall("team/one"), onCall("team/two")}) })
+		last := r.settle(func() pass { return r.told(nil, p, []incident.Issue{onCall("team/one"), onCall("team/two")}) })
 		if len(last.Findings) != 2 || !strings.HasSuffix(last.Findings[0].Text, want) || last.Findings[0].Hint == "" || last.Writes() != 0 {
 			t.Errorf("%s: %+v", word, last)
 		}
@@ -258,7 +258,7 @@ func TestAPlaceThatRefusesForGood(t *testing.T) {
 func TestAPlaceThatDoesntAnswerHoldsNobodyUp(t *testing.T) {
 	r, p := newRig(t, 1), newPlaces()
 	p.slack.Fail(func(hooks.Call) error { return answer(503) })
-	var all []incident.Incident
+	var all []incident.Issue
 	for _, name := range []string{"team/one", "team/two", "team/three", "team/four"} {
 		all = append(all, onCall(name))
 	}
@@ -272,7 +272,7 @@ func TestAPlaceThatDoesntAnswerHoldsNobodyUp(t *testing.T) {
 // A place that is slow, but takes what it is told, has a minute a run; what is left is told by the next ones.
 func TestASlowPlaceHasAMinute(t *testing.T) {
 	r, p := newRig(t, 1), newPlaces()
-	var all []incident.Incident
+	var all []incident.Issue
 	for n := range 9 {
 		all = append(all, onCall(fmt.Sprintf("team/%d", n)))
 	}
@@ -310,7 +310,7 @@ func TestTellingComesRightThroughEveryMisfortune(t *testing.T) {
 			p.slack.Fail(fail)
 			p.pager.Fail(fail)
 		}
-		return func(gate func()) pass { return r.told(gate, p, []incident.Incident{one}) }, func(last notice.Tally) {
+		return func(gate func()) pass { return r.told(gate, p, []incident.Issue{one}) }, func(last notice.Tally) {
 			n := len(p.slack.Messages())
 			if calm := r.lag == 0 && strings.Contains(t.Name(), "undisturbed"); n < 1 || calm && n != 1 {
 				t.Errorf("said %d times", n)
@@ -332,7 +332,7 @@ func (leaking) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestNoAddressAndNoKeyIsEverShown(t *testing.T) {
 	r := newRig(t, 1)
-	tally, err := r.told(nil, leaking{}, []incident.Incident{onCall("team/one")})(context.Background())
+	tally, err := r.told(nil, leaking{}, []incident.Issue{onCall("team/one")})(context.Background())
 	var all strings.Builder
 	all.WriteString(strings.Join(findings(tally), "\n") + strings.Join(r.bodies(1), "\n"))
 	for _, c := range r.Calls() {
@@ -363,7 +363,7 @@ func TestAVariableThatHoldsNoAddress(t *testing.T) {
 		now := onCall("team/one")
 		program := r.program(nil)
 		i := &incident.Projector{GitHub: program, Bot: bot, Now: r.clock.Now}
-		cases, _, err := i.Write(context.Background(), []incident.Incident{now}, nil)
+		cases, _, err := i.Write(context.Background(), []incident.Issue{now}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -381,7 +381,7 @@ func TestOnlyTheSeveritiesOfAChannelAreTold(t *testing.T) {
 	now := onCall("team/one")
 	program := r.program(nil)
 	i := &incident.Projector{GitHub: program, Bot: bot, Now: r.clock.Now}
-	cases, _, err := i.Write(context.Background(), []incident.Incident{now}, nil)
+	cases, _, err := i.Write(context.Background(), []incident.Issue{now}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -408,7 +408,7 @@ func TestWhatIsToldOutside(t *testing.T) {
 	}
 	program := r.program(nil)
 	i := &incident.Projector{GitHub: program, Bot: bot, Now: r.clock.Now}
-	cases, _, err := i.Write(context.Background(), []incident.Incident{calm}, nil)
+	cases, _, err := i.Write(context.Background(), []incident.Issue{calm}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,8 @@ package policy
 
 import (
 	"strings"
+	"unicode"
 
-	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -48,10 +48,15 @@ const leastReason, mostReason = 10, 500
 
 // Reason is why somebody goes on without an approval, in one line. The error is a *rotation.Failure.
 func Reason(text string) (string, error) {
-	text = problem.Plain(strings.Join(strings.Fields(text), " "))
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return -1
+		}
+		return r
+	}, strings.Join(strings.Fields(text), " "))
 	switch n := len([]rune(text)); {
 	case n < leastReason:
-		return "", rotation.Failf("say in a sentence what can't wait, and why: it is what the after-review reads", "%s is no reason to break the glass: at least %d characters", problem.Quote(text), leastReason)
+		return "", rotation.Failf("say in a sentence what can't wait, and why: it is what the after-review reads", "%q is no reason to break the glass: at least %d characters", text, leastReason)
 	case n > mostReason:
 		return "", rotation.Failf("say it shortly, and the rest in the after-review", "a reason of %d characters is too long: at most %d", n, mostReason)
 	}

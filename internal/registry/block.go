@@ -46,6 +46,10 @@ func (r *Registry) blocks(blocks []block, shapes Shapes, l *problem.List) {
 		var fields problem.Fields
 		problem.Decode(b.src, &fields, l)
 		for _, f := range fields {
+			if f.Name.Value == derivedFrom {
+				f.Value.Decode(&e.derived, l)
+				continue
+			}
 			e.Environments[f.Name.Value] = e.environment(f, shapes, l)
 		}
 	}
@@ -147,7 +151,11 @@ func Check(r *Registry, c *config.Config, now time.Time, l *problem.List) {
 			env := e.Environments[name]
 			house, ok := c.Environment(name)
 			if !ok {
-				l.Add(env.Pos, "unknown-environment", l.SuggestOf(name, "there are", known), "no environment %s in %s", problem.Quote(name), c.File)
+				hint := l.SuggestOf(name, "there are", known)
+				if l.Nearest(name, []string{derivedFrom}) != "" {
+					hint = "did you mean " + derivedFrom + "?"
+				}
+				l.Add(env.Pos, "unknown-environment", hint, "no environment %s in %s", problem.Quote(name), c.File)
 				continue
 			}
 			config.Unique(env.Checks, c.ChecksOf(name), l)

@@ -19,7 +19,8 @@ type Registry struct {
 	Entries []Entry
 	Files   []string // paths, in the order read
 
-	at map[string]int
+	at       map[string]int
+	children map[string][]string // by secret: those derived from it, in the order of their rows
 }
 
 // An Entry is one secret.
@@ -34,9 +35,12 @@ type Entry struct {
 	Exempt      Mark              // until that day it needn't rotate
 	Extra       map[string]string // further columns by header, as written; empty cells left out
 	Pos         problem.Pos       // of the name in its row
+	// DerivedFrom are the secrets that it is made from, or that whoever has them can get it by.
+	DerivedFrom []string
 	// Environments says where it lives. nil: no block, the secret is tracked for age and can't be rotated.
 	Environments map[string]*Environment
 
+	derived        []problem.Text // DerivedFrom, as written
 	page           *page
 	kindAt, lastAt int // bytes in the page
 	lastEnd        int // where the cell of LastRotated ends; 0: there is none, or nobody can tell what it says
@@ -148,6 +152,7 @@ func Parse(files []File, shapes Shapes, l *problem.List) *Registry {
 	}
 	r.kinds(shapes, l)
 	r.blocks(blocks, shapes, l)
+	r.derivations(l)
 	return r
 }
 

@@ -31,6 +31,9 @@ type File struct {
 	// OnFailure is what follows a failure: rollback brings the old credential back, hold keeps the new one and
 	// waits for a person, so that a stolen value doesn't come back. Default: rollback.
 	OnFailure problem.Text `json:"on_failure,omitzero" yaml:"on_failure" jsonschema:"enum=rollback,enum=hold"`
+	// Derived says whether the secrets that the registry derives from these rotate as well. Default: true for reason
+	// compromise, which is the only one that has it.
+	Derived *bool `json:"derived,omitempty" yaml:"derived"`
 	// Environments to rotate in. Default: all that the registry has for the secret.
 	Environments []problem.Text `json:"environments,omitempty" yaml:"environments"`
 	// Window says per environment when its rotation may start: 2026-11-25T02:00Z/PT2H, or start/end. The zone
@@ -48,7 +51,8 @@ type Request struct {
 	Date         time.Time                  // the day it is named after, midnight UTC
 	Bytes        []byte                     // the file
 	Digest       string                     // of Bytes, "sha256:<hex>"
-	Secrets      []string                   // in the order written; for tags in the order of the registry
+	Secrets      []string                   // in the order written; for tags in the order of the registry; derived ones last
+	Derived      map[string]string          // of Secrets, those that are here because they are derived: from which
 	Ticket       string                     //
 	Reason       string                     // scheduled, compromise, personnel, request
 	OnFailure    string                     // rollback, hold
@@ -165,6 +169,9 @@ func (f *File) Check(r *problem.Report) {
 	}
 	if f.OnFailure.Value == "hold" && slices.Contains([]string{"", "scheduled", "personnel", "request"}, f.Reason) {
 		r.Add("on_failure", "on-failure", "leave it out", "hold is for reason compromise only: otherwise a failure brings the old credential back")
+	}
+	if r.Has("derived") && f.Reason != "compromise" {
+		r.Add("derived", "derived", "leave it out", "derived is for reason compromise only: otherwise what is named rotates, and nothing else")
 	}
 	if r.Has("window") && f.Reason == "compromise" {
 		r.Add("window", "window", "remove it", "reason compromise waits for no window")

@@ -22,7 +22,13 @@ const page = `| Secret | Kind | Owner | Interval | Tags |
 | app/b | k | @li | 90d | pci |
 | app/a | k | @li | 90d | pci |
 | app/c | k | @li | 90d | dsar |
+| app/d | k | @li | 90d | |
+| app/e | k | @li | 90d | |
 
+# app/d
+` + "```yaml\nderived_from: [app/b]\nstage: {target: {secret: d}}\n```" + `
+# app/e
+` + "```yaml\nprod: {target: {secret: e}}\nderived_from: [app/d, app/a]\n```" + `
 # app/a
 ` + "```yaml\nprod: {target: {secret: a}}\ndev: {target: {secret: a}}\n```" + `
 # app/b
@@ -55,16 +61,24 @@ func TestResolveCompletesARequest(t *testing.T) {
 		{"one secret, all it has, in the configured order", "secret: app/a\nticket: SEC-1\n", "[app/a] [dev prod] scheduled rollback 72h0m0s app/a=[dev prod]"},
 		{"several, as written", "secrets: [app/b, app/a]\nticket: SEC-1\n", "[app/b app/a] [dev stage prod] scheduled rollback 72h0m0s app/b=[dev stage] app/a=[dev prod]"},
 		{"tags, as in the registry", "tags: [pci]\nticket: SEC-1\nenvironments: [prod, dev]\n", "[app/b app/a] [dev prod] scheduled rollback 72h0m0s app/b=[dev] app/a=[dev prod]"},
-		{"compromise", "secret: app/a\nticket: SEC-1\nreason: compromise\non_failure: hold\nretain: 0h\n", "[app/a] [dev prod] compromise hold 0s app/a=[dev prod]"},
-		{"compromise keeps nothing", "secret: app/a\nticket: SEC-1\nreason: compromise\n", "[app/a] [dev prod] compromise rollback 0s app/a=[dev prod]"},
-		{"compromise with a retention", "secret: app/a\nticket: SEC-1\nreason: compromise\nretain: 1h\n", "[app/a] [dev prod] compromise rollback 1h0m0s app/a=[dev prod]"},
+		{"compromise", "secret: app/a\nticket: SEC-1\nreason: compromise\non_failure: hold\nretain: 0h\n", "[app/a app/e] [dev prod] compromise hold 0s app/a=[dev prod] app/e=[prod]<app/a"},
+		{"compromise keeps nothing", "secret: app/a\nticket: SEC-1\nreason: compromise\n", "[app/a app/e] [dev prod] compromise rollback 0s app/a=[dev prod] app/e=[prod]<app/a"},
+		{"derived from what is derived", "secret: app/b\nticket: SEC-1\nreason: compromise\nderived: true\n", "[app/b app/d app/e] [dev stage prod] compromise rollback 0s app/b=[dev stage] app/d=[stage]<app/b app/e=[prod]<app/d"},
+		{"derived, and named", "secrets: [app/e, app/b]\nticket: SEC-1\nreason: compromise\n", "[app/e app/b app/d] [dev stage prod] compromise rollback 0s app/e=[prod] app/b=[dev stage] app/d=[stage]<app/b"},
+		{"derived, where it was asked for", "secret: app/b\nticket: SEC-1\nreason: compromise\nenvironments: [dev]\n", "[app/b app/d app/e] [dev] compromise rollback 0s app/b=[dev] app/d=[]<app/b app/e=[]<app/d"},
+		{"derived, not wanted", "secret: app/b\nticket: SEC-1\nreason: compromise\nderived: false\n", "[app/b] [dev stage] compromise rollback 0s app/b=[dev stage]"},
+		{"derived, of a tag", "tags: [pci]\nticket: SEC-1\nreason: compromise\n", "[app/b app/a app/d app/e] [dev stage prod] compromise rollback 0s app/b=[dev stage] app/a=[dev prod] app/d=[stage]<app/b app/e=[prod]<app/a"},
+		{"derived, and nothing is stolen", "secret: app/b\nticket: SEC-1\nreason: personnel\n", "[app/b] [dev stage] personnel rollback 72h0m0s app/b=[dev stage]"},
+		{"compromise with a retention", "secret: app/a\nticket: SEC-1\nreason: compromise\nretain: 1h\nderived: false\n", "[app/a] [dev prod] compromise rollback 1h0m0s app/a=[dev prod]"},
 		{"own retention", "secret: app/a\nticket: SEC-1\nretain: P4D\n", "[app/a] [dev prod] scheduled rollback 96h0m0s app/a=[dev prod]"},
 	} {
 		r, reg, problems := read(t, "rotations/2026/11/2026-11-23-x.yaml", c.text, now)
 		got := fmt.Sprint(r.Secrets, " ", r.Environments, " ", r.Reason, " ", r.OnFailure, " ", r.Retain)
 		for _, s := range r.Secrets {
 			e, _ := reg.Find(s)
-			got += fmt.Sprint(" ", s, "=", r.Of(e))
+			if got += fmt.Sprint(" ", s, "=", r.Of(e)); r.Derived[s] != "" {
+				got += "<" + r.Derived[s]
+			}
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" || problems != "" {
 			t.Errorf("%s: %s\n-want +got:\n%s", c.name, problems, diff)

@@ -85,8 +85,25 @@ func (v *resolver) secrets() {
 			v.add(name, v.file.Tags[0])
 		}
 	}
-	if len(v.file.Tags) > 0 && len(v.Secrets) > mostSecrets {
+	v.derived(append(named, v.file.Tags...))
+	if len(v.file.Tags) > 0 && len(v.Secrets) > mostSecrets && len(v.Derived) == 0 {
 		v.list.Add(v.file.Tags[0].Pos, "too-many", "name them, in several requests", "these tags stand for %d secrets, at most %d go into one request", len(v.Secrets), mostSecrets)
+	}
+}
+
+// derived takes in what is derived from secrets that are stolen, unless the request says not to. A registry that changes
+// later changes that only for what hasn't begun.
+func (v *resolver) derived(named []problem.Text) {
+	v.Derived = map[string]string{}
+	if v.Reason != "compromise" || v.file.Derived != nil && !*v.file.Derived || len(named) == 0 {
+		return
+	}
+	for _, d := range v.reg.Derived(v.Secrets) {
+		v.Derived[d.Secret] = d.From
+		v.add(d.Secret, named[0])
+	}
+	if n := len(v.Secrets); n > mostSecrets && len(v.Derived) > 0 {
+		v.list.Add(named[0].Pos, "too-many", "name them, in several requests, with derived: false", "these are %d secrets, with those derived from them; at most %d go into one request", n, mostSecrets)
 	}
 }
 
@@ -164,7 +181,7 @@ func (v *resolver) lacking() {
 		}
 		var without []*registry.Entry
 		for _, e := range v.entries {
-			if e.Environments != nil && e.Environments[t.Value] == nil {
+			if _, derived := v.Derived[e.Secret]; !derived && e.Environments != nil && e.Environments[t.Value] == nil {
 				without = append(without, e)
 			}
 		}

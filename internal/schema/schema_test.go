@@ -191,7 +191,10 @@ func (g generator) registry() *jsonschema.Schema {
 	} else {
 		block.Properties.Delete("consumers")
 	}
-	return &jsonschema.Schema{Type: "object", Description: "Where the secret lives, by environment.", AdditionalProperties: block}
+	properties := jsonschema.NewProperties()
+	properties.Set("derived_from", &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{Type: "string"},
+		Description: "derived_from are the secrets that this one is made from, or that whoever has them can get it by: a request for reason compromise of one of them rotates it as well."})
+	return &jsonschema.Schema{Type: "object", Description: "Where the secret lives, by environment.", Properties: properties, AdditionalProperties: block}
 }
 
 func (g generator) config() *jsonschema.Schema {

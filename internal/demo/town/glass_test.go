@@ -3,10 +3,14 @@ package town_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/demo/town"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox/github"
 	"github.com/rastup/rekey/internal/sandbox/workflow"
@@ -115,6 +119,9 @@ func TestAGlassIsBroken(t *testing.T) {
 		for _, c := range s.GitHub.Comments(2) {
 			told += c.Body
 		}
+		if n := len(s.reviews()); n != 1 {
+			t.Errorf("%d after-reviews", n)
+		}
 		if n := strings.Count(told, "BREAK-GLASS by @&#8288;root-admin"); n != 2 {
 			t.Errorf("the pull request tells it %d times:\n%s", n, told)
 		}
@@ -132,4 +139,143 @@ func (s *siege) grants(env string) (all []rotation.Approval) {
 		}
 	}
 	return all
+}
+
+// reviews are the issues about broken glass.
+func (s *siege) reviews() (all []github.Issue) {
+	for _, i := range s.GitHub.Issues() {
+		if slices.Contains(i.Labels, "rekey-after-review") {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// TestTheNextOrdinaryRotationWaitsForTheAfterReview: the issue is opened in the same run, stays open until a person
+// closes it, and until then nothing ordinary is asked about there; what is stolen doesn't wait, nor does what has begun.
+func TestTheNextOrdinaryRotationWaitsForTheAfterReview(t *testing.T) {
+	const next = "rotations/2026/11/2026-11-26-next.yaml"
+	s := glass(t, "allow")
+	s.ok(breaks("root-admin", false, why(urgent))(s))
+	for _, w := range s.Waits() { // of the run that asked before the glass was broken: nothing is left to do
+		s.ok(s.Approve(t.Context(), w.Environment, "bo-sre", ""))
+	}
+	review := s.reviews()
+	if len(review) != 1 || review[0].State != "open" || !strings.Contains(review[0].Body, urgent) || !strings.Contains(review[0].Title, "root-admin") {
+		t.Fatalf("%+v", review)
+	}
+	s.Clock.Move(49 * time.Hour)
+	s.ok(s.Hour(t.Context()))
+	if l := s.AWS.Secret(s.Scenario.Secrets["stage"]).Labels; len(l) != 1 {
+		t.Errorf("the old credential's removal waits for the review: %v", l)
+	}
+	s.Clock.Move(24 * time.Hour)
+	merge := func(path, text string) int {
+		n, err := s.OpenPull(t.Context(), "li-pay", "Rotate app/database", "", map[string]string{path: text}, false)
+		s.ok(err)
+		s.GitHub.Review(n, "ana-sec", "APPROVED")
+		s.ok(s.Merge(t.Context(), n, "ana-sec", path))
+		return n
+	}
+	m := s.mark()
+	n := merge(next, "secret: app/database\nticket: \"#1\"\nenvironments: [stage]\n")
+	held := fmt.Sprintf("after-review \\#&#8288;%d must be closed first", review[0].Number)
+	for range 2 {
+		if w := s.Waits(); len(w) > 0 {
+			t.Fatalf("%v is asked", w)
+		}
+		s.untouched(m, "stage")
+		if told := s.GitHub.Comments(n)[0].Body; !strings.Contains(told, held) {
+			t.Errorf("the pull request doesn't say that %s:\n%s", held, told)
+		}
+		s.ok(s.Hour(t.Context()))
+	}
+	// GitHub doesn't list issues: nobody knows, so nothing begins.
+	s.GitHub.Close(review[0].Number, "ana-sec")
+	s.GitHub.Fail(func(c github.Call) error {
+		if c.Method == "GET" && strings.HasSuffix(c.Path, "/issues") {
+			return &github.Error{Status: 403, Message: "Resource not accessible by integration"}
+		}
+		return nil
+	})
+	_ = s.Hour(t.Context())
+	s.GitHub.Fail(nil)
+	if w := s.Waits(); len(w) > 0 {
+		t.Fatalf("%v is asked while nobody can see the after-reviews", w)
+	}
+	s.untouched(m, "stage")
+	s.ok(s.Hour(t.Context()))
+	if w := s.Waits(); len(w) != 1 {
+		t.Fatalf("it was closed, and %v waits", w)
+	}
+	if all := s.reviews(); len(all) != 1 || all[0].State != "closed" {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestWhatIsStolenWaitsForNoAfterReview.
+func TestWhatIsStolenWaitsForNoAfterReview(t *testing.T) {
+	s := glass(t, "allow")
+	s.ok(breaks("root-admin", false, why(urgent))(s))
+	n, err := s.OpenPull(t.Context(), "li-pay", "It is stolen", "", map[string]string{"rotations/2026/11/2026-11-23-stolen.yaml": "secret: app/database\nticket: \"#1\"\nreason: compromise\nenvironments: [stage]\n"}, false)
+	s.ok(err)
+	s.GitHub.Review(n, "ana-sec", "APPROVED")
+	s.ok(s.Merge(t.Context(), n, "ana-sec", "rotations/2026/11/2026-11-23-stolen.yaml"))
+	if !slices.ContainsFunc(s.Waits(), func(w town.Wait) bool { return w.Environment == "rekey-stage" }) {
+		t.Errorf("%v waits", s.Waits())
+	}
+	if r := s.reviews(); len(r) != 1 || r[0].State != "open" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAGlassBrokenByHandIsReviewedAsWell: nobody on GitHub was asked, and the next run tells.
+func TestAGlassBrokenByHandIsReviewedAsWell(t *testing.T) {
+	s := glass(t, "refuse") // which is about bypassed jobs
+	hand, err := s.Hand("bo-sre")
+	s.ok(err)
+	apply := func(why string) error {
+		tasks, err := hand.Tasks(t.Context())
+		s.ok(err)
+		results, err := hand.Apply(t.Context(), tasks, app.Options{Environment: "stage", ByHand: true, BreakGlass: why})
+		s.ok(err)
+		return results[0].Err
+	}
+	m := s.mark()
+	if err := apply(""); err == nil || !strings.Contains(err.Error(), "waits for the approval of its rotation") {
+		t.Errorf("without a reason: %v", err)
+	}
+	s.untouched(m, "stage")
+	s.ok(apply(urgent))
+	if a := s.grants("stage"); len(a) != 1 || a[0].BreakGlass != urgent || a[0].By[0] != "bo-sre" {
+		t.Errorf("%+v", a)
+	}
+	s.ok(s.Hour(t.Context()))
+	if r := s.reviews(); len(r) != 1 || !strings.Contains(r[0].Title, "by bo-sre") {
+		t.Errorf("%+v", r)
+	}
+	// What was asked before finds nothing to begin.
+	m = s.mark()
+	s.ok(s.Approve(t.Context(), "rekey-stage", "ana-sec", ""))
+	s.untouched(m, "stage")
+}
+
+// TestAQuestionFromBeforeTheGlassWasBrokenBeginsNothing: the job that is approved can't see issues, and needn't.
+func TestAQuestionFromBeforeTheGlassWasBrokenBeginsNothing(t *testing.T) {
+	s := glass(t, "allow")
+	const stolen = "rotations/2026/11/2026-11-23-stolen.yaml"
+	n, err := s.OpenPull(t.Context(), "li-pay", "It is stolen", "", map[string]string{stolen: "secret: app/database\nticket: \"#1\"\nreason: compromise\nenvironments: [stage]\n"}, false)
+	s.ok(err)
+	s.GitHub.Review(n, "ana-sec", "APPROVED")
+	s.GitHub.Merge(n, "ana-sec")
+	ordinary := s.Waits()[0].Run
+	s.ok(breaks("root-admin", false, map[string]string{"rotation": stolen, "break_glass": urgent})(s))
+	if a := s.grants("stage"); len(a) != 1 {
+		t.Fatalf("%+v", a)
+	}
+	s.Clock.Move(time.Hour)
+	m := s.mark()
+	s.ok(errors.Join(s.GitHub.Approve(ordinary, "rekey-stage", "ana-sec", ""), s.Engine.Advance(t.Context())))
+	s.untouched(m, "stage")
+	s.says(m, "stage", "the glass was broken here by @root-admin since this run began")
 }

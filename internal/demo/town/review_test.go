@@ -86,7 +86,7 @@ func TestAnApprovalIsOfTheAttemptThatWasAskedAbout(t *testing.T) {
 	s.ok(err)
 	tasks, err := hand.Tasks(t.Context())
 	s.ok(err)
-	_, err = hand.Apply(t.Context(), tasks, app.Options{Environment: "stage", Again: true, ByHand: true})
+	_, err = hand.Apply(t.Context(), tasks, app.Options{Environment: "stage", Again: true, ByHand: true, BreakGlass: "it is to be seen on stage now"})
 	s.ok(err)
 	if n := s.attempts("stage"); n != 2 {
 		t.Fatalf("%d attempts", n)

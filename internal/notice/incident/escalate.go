@@ -13,7 +13,7 @@ import (
 
 // escalate calls who is next, once, where nobody has reacted to an open issue in time. Who is next is assigned before it
 // is said: once it was said, assignees belong to people again.
-func (p *Projector) escalate(ctx context.Context, i Incident, x github.Issue, t *notice.Tally) error {
+func (p *Projector) escalate(ctx context.Context, i Issue, x github.Issue, t *notice.Tally) error {
 	e := i.Escalation
 	if e.Body == "" || p.called[x.Number] || p.Now().Sub(x.CreatedAt) < e.After {
 		return nil

@@ -1,9 +1,11 @@
-// Package incident projects rotations that need a person onto issues: one for each attempt that went wrong in an
-// environment, closed when that secret rotates there after all. Where nobody reacts to an open one in time, it calls who
-// is next.
+// Package incident projects what needs a person onto issues: an incident for each attempt that went wrong in an
+// environment, closed when that secret rotates there after all; and an after-review for each time that somebody broke
+// the glass, which a person closes. Where nobody reacts to an open incident in time, it calls who is next.
 //
-// It must never touch an issue that isn't by the bot's own login, marked and labelled by Rekey; never reopen one; and
-// never close one because a person might have seen to it: only the journal's word closes it.
+// It must never touch an issue that isn't by the bot's own login, marked and labelled by Rekey; never reopen one; never
+// close an incident because a person might have seen to it: only the journal's word closes it; and never close an
+// after-review, but for a second one about the same. That one is closed is the one thing that is read from an issue: it
+// is a person's word, as a review is, and stands nowhere else.
 package incident
 
 import (
@@ -17,8 +19,24 @@ import (
 	"github.com/rastup/rekey/internal/rotation"
 )
 
-// Label is on every issue of this package: by it they are listed. GitHub makes a label when the first issue has it.
-const Label = "rekey-incident"
+// One of these labels is on every issue of this package: by it they are listed. GitHub makes a label when the first
+// issue has it.
+const (
+	Label       = "rekey-incident"
+	ReviewLabel = "rekey-after-review"
+)
+
+// A kind of issue.
+type kind struct {
+	label string
+	what  string // for errors
+	parse func(body string) (text.About, bool)
+}
+
+var (
+	incidents = kind{Label, "incident", text.ParseIncident}
+	reviews   = kind{ReviewLabel, "after-review", text.ParseAfterReview}
+)
 
 // A Lister lists issues by label, of any state; without a label, all. The list may lag behind what was written.
 type Lister interface {
@@ -51,12 +69,12 @@ type GitHub interface {
 	Watcher
 }
 
-// An Incident is a rotation that needs a person in one environment.
-type Incident struct {
+// An Issue is a rotation that needs a person in one environment.
+type Issue struct {
 	rotation.Chain
 	Title     string   //
-	Body      string   // text.Incident: its marker tells which incident it is
-	Labels    []string // severity; Label comes by itself
+	Body      string   // text.Incident, or text.AfterReview: its marker tells which it is
+	Labels    []string // severity; Label, or ReviewLabel, comes by itself
 	Assignees []string // logins, "@" or not; teams can't be assigned and are left out
 
 	Escalation Escalation // who is called next; the zero one is nobody
@@ -74,7 +92,7 @@ type Escalation struct {
 type Case struct {
 	About    text.About
 	Issue    github.Issue
-	Incident *Incident // nil: the journal shows none with that key now
+	Incident *Issue // nil: the journal shows none with that key now
 }
 
 // A Success is an attempt whose new credential is live and proven, with nothing failing.

@@ -331,6 +331,23 @@ func TestIncidents(t *testing.T) {
 	}
 }
 
+func TestAfterReview(t *testing.T) {
+	v := find(t, "break-glass").View()
+	a := v.Environments[0].Broken[0]
+	title, body, ok := comment.AfterReview(v, "dev", a, "https://github.example/rastup/shop/pull/7", []string{"@on-call"}, options)
+	about, parsed := comment.ParseAfterReview(body)
+	if want := comment.AfterReviewKey(v.Rotation, v.Secret, "dev", 1, a.For); !ok || !parsed || about.Key != want || about.Chain() != (rotation.Chain{Environment: "dev", Secret: v.Secret}) {
+		t.Errorf("marker %+v", about)
+	}
+	golden(t, "after-review.md", title+"\n=====\n\n"+body)
+	a.By, a.BreakGlass, a.Run = []string{reporttest.Hostile}, reporttest.Hostile, reporttest.Hostile
+	_, body, _ = comment.AfterReview(v, "dev", a, "", []string{reporttest.Hostile}, options)
+	whole(t, "a hostile after-review", body)
+	if _, _, ok := comment.AfterReview(v, "nowhere", a, "", nil, options); ok {
+		t.Error("an after-review in an environment that isn't there")
+	}
+}
+
 func TestTicket(t *testing.T) {
 	for _, name := range []string{"success", "rolled-back", "hostile"} {
 		v := find(t, name).View()
@@ -422,6 +439,13 @@ func TestPlan(t *testing.T) {
 		gated(in)
 		in.Reason, in.OnFailure, in.Retain = "compromise", "hold", 0
 	})
+	stolen.Derived = map[string]string{"payments/stripe-portal": reporttest.Secret, "payments/refunds": "payments/stripe-portal"}
+	for _, s := range []string{"payments/stripe-portal", "payments/refunds"} {
+		stolen.Plans = append(stolen.Plans, reporttest.Plans(s, func(in *plan.Input) {
+			gated(in)
+			in.Reason, in.OnFailure, in.Retain = "compromise", "hold", 0
+		})...)
+	}
 	hostile := comment.Request{Path: reporttest.Hostile, Ticket: reporttest.Hostile, Owner: reporttest.Hostile, Gates: map[string]string{"dev": reporttest.Hostile},
 		Plans: reporttest.Plans(reporttest.Hostile, gated)[:1], Notes: []comment.Note{{Chain: rotation.Chain{Environment: "dev", Secret: reporttest.Hostile}, Text: reporttest.Hostile, Hint: reporttest.Hostile}}}
 	hostile.Sight = &comment.Sight{Status: reporttest.Hostile, Title: reporttest.Hostile, Finding: reporttest.Hostile, Hint: reporttest.Hostile}

@@ -22,6 +22,7 @@ const (
 	closedMarker    = "incident-closed"
 	escalatedMarker = "incident-escalated"
 	notifiedMarker  = "notified"
+	reviewMarker    = "after-review"
 	ticketMarker    = "ticket"
 	planMarker      = "plan"
 	datesMarker     = "dates"
@@ -170,16 +171,16 @@ func isHex(s string, n int) bool {
 	return err == nil && len(s) == n && hex.EncodeToString(b) == s
 }
 
-// About is what an incident's marker holds: which one it is, and the claim it is about, by which a later success on the
+// About is what the marker of an incident or after-review holds: which one it is, and the claim it is about, by which a later success on the
 // same chain is known to end it.
 type About struct {
-	Key         string `json:"key"` // see IncidentKey
+	Key         string `json:"key"` // see IncidentKey, AfterReviewKey
 	Environment string `json:"environment"`
 	Secret      string `json:"secret"`
 	Claim       int    `json:"claim"` // its record's number in the chain
 }
 
-// Chain is the one that an incident is about.
+// Chain is the one that it is about.
 func (a About) Chain() rotation.Chain {
 	return rotation.Chain{Environment: a.Environment, Secret: a.Secret}
 }
@@ -196,8 +197,13 @@ type closing struct {
 }
 
 // ParseIncident says whether body is an incident's, and what it is about.
-func ParseIncident(body string) (about About, ok bool) {
-	ok = parse(body, incidentMarker, &about) && isHex(about.Key, 16) && about.Claim > 0
+func ParseIncident(body string) (about About, ok bool) { return parseAbout(body, incidentMarker) }
+
+// ParseAfterReview says whether body is an after-review's, and what it is about.
+func ParseAfterReview(body string) (about About, ok bool) { return parseAbout(body, reviewMarker) }
+
+func parseAbout(body, name string) (about About, ok bool) {
+	ok = parse(body, name, &about) && isHex(about.Key, 16) && about.Claim > 0
 	return about, ok
 }
 

@@ -27,6 +27,7 @@ type Request struct {
 	Nothing string // why nothing will happen, where that isn't because of problems
 	Ticket  string
 	Owner   string
+	Derived map[string]string // by secret: the one that it is derived from, and here because of
 	Plans   []rotation.Plan   // in the configured order, of one secret each or of several
 	Gates   map[string]string // by environment: the GitHub Environment that asks for approval
 	Notes   []Note
@@ -141,6 +142,9 @@ func request(r Request, p Preview, o Options) string {
 	}
 	first := r.Plans[0]
 	d.add(0, join(file(r), name(first.Kind), name(first.Reason), labelled("ticket", ticket(r.Ticket, o)+r.Sight.shown()), labelled("owner", people([]string{r.Owner}, false))))
+	if len(r.Derived) > 0 {
+		d.add(0, fmt.Sprintf("%s derived from what is named, and part of this: whoever stole that may have got them by it. They rotate beside each other, in no order. `derived: false` leaves them out.", count2(len(r.Derived), "secret is", "secrets are")))
+	}
 	var told []string
 	for i := 0; i < len(r.Plans); {
 		n := i + 1
@@ -188,7 +192,11 @@ func file(r Request) string { return markdown.Code(report.Cut(report.Line(r.Path
 func secret(r Request, plans []rotation.Plan, at time.Time, several, live bool) string {
 	var b strings.Builder
 	if several {
-		b.WriteString("**" + name(plans[0].Secret) + "**\n\n")
+		b.WriteString("**" + name(plans[0].Secret) + "**")
+		if from := r.Derived[plans[0].Secret]; from != "" {
+			b.WriteString(", derived from " + name(from))
+		}
+		b.WriteString("\n\n")
 	}
 	head, rule := row("", "begins", "approval", "old credential"), row("---", "---", "---", "---")
 	if live {
