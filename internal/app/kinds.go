@@ -92,7 +92,7 @@ func (a *App) input(r *request.Request, e *registry.Entry) (plan.Input, error) {
 		return plan.Input{}, fmt.Errorf("%s: no kind %q", e.Secret, e.Kind)
 	}
 	in := plan.Input{Rotation: r.Rotation, Request: r.Bytes, Date: r.Date, Secret: e.Secret, Kind: e.Kind, Tags: e.Tags, Reason: r.Reason,
-		OnFailure: r.OnFailure, Retain: r.Retain, StartIn: a.Inputs.Config.Policy.StartWithin}
+		OnFailure: r.OnFailure, Retain: r.Retain, StartIn: a.Inputs.Config.Policy.StartWithin, Adoption: a.Inputs.Config.Policy.AdoptionWait}
 	for _, env := range a.Inputs.Config.Environments {
 		at := e.Environments[env.Name]
 		if at == nil {

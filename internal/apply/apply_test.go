@@ -667,6 +667,38 @@ func TestWhatALookingStepWaitsForIsOnRecordOnceItChanged(t *testing.T) {
 	})
 }
 
+// Policy may end the waiting: it is said beforehand when, the claim's plan counts, and the record tells who still used it.
+func TestAdoptionIsWaitedForAsLongAsThePolicyOfTheClaimSays(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		recipe := slices.Insert(slices.Clone(recipe), 4, rotation.Spec{Phase: rotation.Decommission, Name: "adopted", Looks: true, After: "promote", Delay: rotation.Retain})
+		jobs := func(wait time.Duration) apply.Job {
+			return h.jobs(name, func(in *plan.Input) {
+				in.Adoption = rotation.Duration(wait)
+				for i := range in.Targets {
+					in.Targets[i].Recipe = recipe
+					in.Targets[i].Consumers = []plan.Use{{Name: "web", Uses: "kind/toy", With: json.RawMessage(`{}`)}}
+				}
+			})["dev"]
+		}
+		h.steps["adopted"] = func(context.Context, rotation.Past) (rotation.Result, error) {
+			return rotation.Result{Wait: "2 of 4 tasks to end", Again: rotation.Later}, nil
+		}
+		begun := time.Now()
+		h.run(jobs(14*24*time.Hour), plan.Deferred)
+		later := jobs(24 * time.Hour) // the house rules of today don't count
+		time.Sleep(begun.Add(16 * 24 * time.Hour).Add(-time.Minute).Sub(time.Now()))
+		h.run(later, plan.Waiting)
+		time.Sleep(2 * time.Minute)
+		st := h.run(later, plan.Waiting) // the kind's own step doesn't lapse
+		i := slices.IndexFunc(st.Records, func(r rotation.Record) bool { return r.Step == "adopted/web" && r.Outcome == rotation.Done })
+		if i < 0 || st.Records[i].Text != "went ahead by policy (adoption_wait, 14d after the retention), although it still waited for 2 of 4 tasks to end" || st.Records[i].Facts[rotation.FactAhead] == "" {
+			t.Errorf("%+v", st.Records)
+		}
+		time.Sleep(400 * 24 * time.Hour)
+		h.run(later, plan.Waiting)
+	})
+}
+
 // Of two runners that see the same wait, one tells it, and neither fails.
 func TestTwoThatLookAtOnceTellWhatTheyWaitForOnce(t *testing.T) {
 	in(t, func(t *testing.T, h *house) {

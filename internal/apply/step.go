@@ -61,6 +61,10 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 		case missed():
 			rec.Text = "not in time: " + res.Wait
 			return w.fail(ctx, s, rec)
+		case res.Again == rotation.Later && w.lapsed(s):
+			rec.Facts = map[string]string{rotation.FactAhead: "policy"}
+			rec.Text = fmt.Sprintf("went ahead by policy (adoption_wait, %s after the retention), although it still waited for %s", days(s.Lapse), res.Wait)
+			return false, w.append(ctx, rec)
 		case res.Again == rotation.Later:
 			w.waits = w.waiting(ctx, s, res.Wait)
 			w.Progress(&w.plan, w.fill(rotation.Record{Step: s.Key, Outcome: rotation.Waiting, Text: res.Wait}))
@@ -91,6 +95,20 @@ func (w *work) waiting(ctx context.Context, s rotation.Step, what string) string
 		}
 	}
 	return what
+}
+
+// lapsed says whether s is waited for no more.
+func (w *work) lapsed(s rotation.Step) bool {
+	at := plan.Lapses(s, w.records)
+	return !at.IsZero() && !w.Clock.Now().Before(at)
+}
+
+// days is a span as people write it in the house rules.
+func days(d rotation.Duration) string {
+	if day := rotation.Duration(24 * time.Hour); d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return d.String()
 }
 
 // tell records what a step that only looks waits for, so that who reads the journal can show it. It isn't worth a record

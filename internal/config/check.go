@@ -235,11 +235,17 @@ func (e *Evidence) Check(r *problem.Report) {
 	}
 }
 
+// leastWait is the least time in which people can see on the pull request who still uses an old credential, and act.
+const leastWait = rotation.Duration(24 * time.Hour)
+
 // Check is what the fields' types can't say; see problem.Checker.
 func (p *Policy) Check(r *problem.Report) {
 	if _, err := regexp.Compile(p.Ticket); err != nil || r.Has("ticket") && p.Ticket == "" {
 		r.Add("ticket", "value", `write a regular expression like 'SEC-\d+'`, "%s isn't a regular expression", problem.Quote(p.Ticket))
 		p.Ticket = "" // reported once, not again at every request
+	}
+	if r.Has("adoption_wait") && p.AdoptionWait < leastWait {
+		r.Add("adoption_wait", "out-of-range", "give it at least 1d, or leave it out: then nothing goes while somebody uses it", "adoption_wait is shorter than a day")
 	}
 	if p.Retain > 0 && p.RetainLeast > p.Retain {
 		r.Add("retain", "value", "make them equal, or retain longer", "retain is shorter than retain_least")

@@ -143,6 +143,9 @@ type Policy struct {
 	Retain rotation.Duration `json:"retain,omitempty" yaml:"retain"`
 	// RetainLeast is the least a request may ask for, except for reason compromise. Default: 48h.
 	RetainLeast rotation.Duration `json:"retain_least,omitempty" yaml:"retain_least"`
+	// AdoptionWait is how long after its retention an old credential waits for services and sessions that still use it,
+	// before it goes all the same: then they fail. A KMS key that is still used is never given up. Default: for ever.
+	AdoptionWait rotation.Duration `json:"adoption_wait,omitempty" yaml:"adoption_wait"`
 	// StartWithin is how long after the date in its name a request may still begin. Default: 30d.
 	StartWithin rotation.Duration `json:"start_within,omitempty" yaml:"start_within"`
 	// Reviews is how many people must have approved the pull request of a request, at the commit that was merged.

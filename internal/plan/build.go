@@ -21,6 +21,7 @@ type Input struct {
 	OnFailure string            // rollback, hold
 	Retain    rotation.Duration // how long the old credential is kept after promote
 	StartIn   rotation.Duration // how long after Date it may still begin; 0: for ever
+	Adoption  rotation.Duration // how long after the retention those who still use the old credential are waited for; 0: for ever
 	Targets   []Target          // every environment the entry has, in the configured order
 }
 
@@ -195,6 +196,9 @@ func (b *builder) step(s rotation.Spec) rotation.Step {
 	if step.Within == 0 {
 		step.Within = within[s.Phase]
 	}
+	if s.Lapses {
+		step.Lapse = b.in.Adoption
+	}
 	return step
 }
 
@@ -209,7 +213,7 @@ func (b *builder) consumers(list *[]rotation.Step, s rotation.Step) {
 		case "preflight":
 			at.Key, at.Within = look, 0
 		case "adopted":
-			at.Within, at.After, at.Delay = 0, b.after(), b.in.Retain
+			at.Within, at.After, at.Delay, at.Lapse = 0, b.after(), b.in.Retain, b.in.Adoption
 		case "back":
 			at.Undoes, at.Within, at.Shared = deploy, 0, c.Shared // tried until it is done
 		}

@@ -108,6 +108,18 @@ func Waits(records []rotation.Record) (what string, since, told time.Time) {
 	return what, since, told
 }
 
+// Lapses is when s, which looks for who still uses the old credential, is waited for no more by the policy that its plan
+// was made under; zero: never, or what it counts from isn't on record.
+func Lapses(s rotation.Step, records []rotation.Record) (at time.Time) {
+	if !s.Looks || s.Lapse <= 0 {
+		return at
+	}
+	if done := rotation.PastOf(records).Done(s.After); !done.IsZero() {
+		at = done.Add(time.Duration(s.Delay + s.Lapse))
+	}
+	return at
+}
+
 // CanRollBack says whether the old credential can still be brought back, and why not.
 func CanRollBack(p *rotation.Plan, records []rotation.Record, now time.Time) (bool, string) {
 	h := read(p, records)

@@ -31,7 +31,9 @@ func Does(s rotation.Step) string {
 		"enable":       "switches the old credential on again",
 		"restore":      "makes the old credential the live one again",
 		"discard":      "removes the new credential, or keeps and reports it",
-	}[s.Name]; s.Name == "create" && s.Ask != nil {
+	}[s.Name]; s.Lapse > 0 {
+		return text + "; waited for " + Span(time.Duration(s.Lapse)) + " at most, by policy"
+	} else if s.Name == "create" && s.Ask != nil {
 		return "waits for a person to make the new credential and store it as pending"
 	} else if text != "" && (s.Phase != rotation.Rollback || s.Name == "enable" || s.Name == "restore" || s.Name == "discard") {
 		return text

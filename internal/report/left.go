@@ -51,3 +51,13 @@ func returned(s Standing) string {
 func (s Standing) replaced() bool {
 	return slices.ContainsFunc(s.Steps, func(st Step) bool { return st.Phase == rotation.Deploy && st.Mark != Ahead })
 }
+
+// Ahead are the steps that policy ended while they still waited for somebody who used the old credential.
+func (s Standing) Ahead() (all []Step) {
+	for _, st := range s.Steps {
+		if st.Mark == Done && slices.ContainsFunc(st.Facts, func(f rotation.Fact) bool { return f.Key == rotation.FactAhead }) {
+			all = append(all, st)
+		}
+	}
+	return all
+}

@@ -38,6 +38,8 @@ func TestTheAnswerOfEachState(t *testing.T) {
 		"person-after":          {"dev validated, refused waits for a person, stage finished, prod validated", "out of use since 25 Nov 09:21 UTC, to be revoked by a person"},
 		"waits":                 {"dev validated, decommission waits, stage finished, prod validated", "kept until decommission is done"},
 		"adoption":              {"dev validated, adopted/web waits", "kept until adopted/web is done"},
+		"adoption-until":        {"dev validated, adopted/web waits", "kept until adopted/web is done"},
+		"went-ahead":            {"dev finished", "gone since 25 Nov 09:24 UTC"},
 		"back-stuck":            {"dev stuck rolling back, at back/web", "live again since 23 Nov 09:26 UTC"},
 		"discard-stuck":         {"dev stuck rolling back, at discard", "live again since 23 Nov 09:26 UTC"},
 		"users":                 {"dev and stage validated, prod waits for its window", "goes 25 Nov 09:21 UTC"},

@@ -44,6 +44,7 @@ type Standing struct {
 	waitsFor   string    // the environment before
 	waits      string    // what the last run left to a later one to wait for
 	waitsSince time.Time // when runs began to
+	lapses     time.Time // when policy ends that; zero: never
 }
 
 // A Run is the workflow's run that a step had started, and watches.
@@ -74,6 +75,7 @@ func stand(e Environment, v View) Standing {
 		s.Validated = plan.Validated(&e.Plan, e.Records, now)
 		s.Begun = plan.MayHaveBegun(&e.Plan, e.Records)
 		if !d.State.Over() {
+			s.lapses = plan.Lapses(d.Step, e.Records)
 			if s.waits, s.waitsSince, _ = plan.Waits(e.Records); s.waits == "" && last.Outcome == rotation.Released {
 				s.Stopped = cmp.Or(last.Text, "stopped early")
 			}
@@ -280,6 +282,8 @@ func next(s Standing, gate string, c times) string {
 		return fmt.Sprintf("%s waits: %s", s.Name, d.Why)
 	case s.Records == 0:
 		return s.Name + " can start now"
+	case s.waits != "" && !s.lapses.IsZero():
+		return fmt.Sprintf("%s waits at %s since %s for %s. Goes ahead without that on %s, by policy.adoption_wait: what still uses the old credential then fails", s.Name, d.Step.Key, c.stamp(s.waitsSince), s.waits, c.stamp(s.lapses))
 	case s.waits != "":
 		return fmt.Sprintf("%s waits at %s since %s for %s; every run looks again", s.Name, d.Step.Key, c.stamp(s.waitsSince), s.waits)
 	case s.Stopped != "":

@@ -56,6 +56,7 @@ type Spec struct {
 	After  string   // see Step
 	Delay  Duration // see Step; Retain means the request's retention
 	Within Duration // see Step; 0 means the phase's default
+	Lapses bool     // it looks for who still uses the old credential: policy may end its waiting, see Step.Lapse
 	Undoes string   // for Rollback: the name of the step it undoes
 	Reads  []string // names of the steps whose facts it reads
 	Final  bool     // see Step
@@ -76,12 +77,16 @@ type Step struct {
 	Window *Window         `json:"window,omitempty"` // holds back the start of a phase, nothing else
 	Hours  *Hours          `json:"hours,omitempty"`  // likewise, every week
 	Within Duration        `json:"within,omitempty"` // deadline, counted from the last step's record; 0: none
+	Lapse  Duration        `json:"lapse,omitempty"`  // of one that looks: so long after it could begin it is waited for no more; 0: for ever
 	Undoes string          `json:"undoes,omitempty"` // key of the step it undoes: needed once that may have begun
 	Reads  []string        `json:"reads,omitempty"`  // keys of the steps whose facts it may read
 	Final  bool            `json:"final,omitempty"`  // nothing can be undone once this has begun
 	Ask    *Ask            `json:"ask,omitempty"`    // what a person does: the step looks until they have
 	Shared string          `json:"shared,omitempty"` // what it restarts, where steps of other plans restart the same: once for all
 }
+
+// FactAhead is recorded of a step that was done because it lapsed.
+const FactAhead = "ahead"
 
 // An Ask is what a step waits for a person to do.
 type Ask struct {

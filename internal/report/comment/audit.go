@@ -170,6 +170,9 @@ func line(e Entry, o Options) string {
 	if text := broken(s); text != "" {
 		what += "<br>" + strings.ReplaceAll(text, "\n", "<br>")
 	}
+	if n := len(s.Ahead()); n > 0 {
+		what += "<br>⚠️ went ahead by policy: " + report.Count(n, "step") + " still waited for those who used the old one"
+	}
 	return "- " + what + "<br>" + head(s.Head) + "\n"
 }
 
@@ -186,6 +189,7 @@ func single(e Entry, o Options) string {
 	d.add(0, fmt.Sprintf("%s **%s · %s · %s** — %s", e.icon(), name(v.Secret), name(s.Name), e.Outcome, utc(e.at())))
 	d.add(0, e.sentence(s))
 	d.add(0, broken(s))
+	d.add(1, ahead(v))
 	if e.Outcome != Validated && e.Outcome != Finished {
 		d.add(0, wrong(v, o))
 	}

@@ -50,6 +50,7 @@ func card(d *document, v report.View, o Options) {
 	d.add(0, next(v))
 	d.add(1, untold(v, o))
 	d.add(1, runs(v))
+	d.add(1, ahead(v))
 	d.add(3, table(v))
 	d.add(6, blast(v))
 	done := 0
@@ -101,6 +102,21 @@ func wrong(v report.View, o Options) string {
 			}
 			fmt.Fprintf(&b, "\n**Your move in %s%s:** %s\n", name(s.Name), labelled(",", call), markdown.Cut(s.Move, textWidth))
 			b.WriteString(markdown.Ask(s.Ask))
+		}
+	}
+	return b.String()
+}
+
+// ahead is whom an old credential's end didn't wait for.
+func ahead(v report.View) string {
+	var b strings.Builder
+	for _, s := range v.Environments {
+		for i, st := range s.Ahead() {
+			if i == mostWrong {
+				fmt.Fprintf(&b, "- ⚠️ %s: %d more\n", name(s.Name), len(s.Ahead())-i)
+				break
+			}
+			fmt.Fprintf(&b, "- ⚠️ %s · **%s %s** (%s)\n", name(s.Name), name(st.Key), markdown.Cut(st.Text, textWidth), utc(st.At))
 		}
 	}
 	return b.String()

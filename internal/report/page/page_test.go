@@ -21,9 +21,13 @@ import (
 
 var update = flag.Bool("update", false, "write the goldens anew")
 
+// seal is the digest of a status: another one with every change of its text.
+var seal = regexp.MustCompile(`(<!-- rekey:status [^>]*),"text":"sha256:[0-9a-f]{64}"`)
+
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
+	got = seal.ReplaceAll(got, []byte("$1"))
 	if *update {
 		if err := os.MkdirAll("testdata", 0o777); err != nil {
 			t.Fatal(err)

@@ -62,7 +62,7 @@ func Cases() []Case {
 		play("waits", 3*24*hour, func(ps []*Player) {
 			ps[0].Answers["decommission"] = Answer{Waits: "the old key to have been unused for 24 h: reports used it at 06:12"}
 		}),
-		adoption(), backStuck(), discardStuck(),
+		adoption(0), adoption(14*24*hour), wentAhead(), backStuck(), discardStuck(),
 		gated("approval", 2*hour, nil), gated("approved", 3*hour, map[string]string{"stage": "change window agreed"}),
 		broken(), removal(), asked(), again(), stopped(), withdrawn(), superseded(), missed(), hostile(), used())
 	return cases
@@ -142,8 +142,33 @@ func removal() Case {
 }
 
 // adoption is a rotation that two consumers hold up, and that says so anew when one of them has moved on.
-func adoption() Case {
+// With wait, policy doesn't wait for them for ever.
+func adoption(wait time.Duration) Case {
+	p := adopting(wait)
+	p.Play(Monday.Add(50 * time.Hour))
+	p.Now = p.Records[len(p.Records)-1].At.Add(3 * time.Hour)
+	p.Append(rotation.Record{Outcome: rotation.Released, Text: rotation.WaitsFor + "1 of 4 tasks of web to end that run with the old version: of web:17, the first since 23 Nov 2026 09:19 UTC; and for " +
+		"1 of 2 tasks of worker to end that run with the old version: of worker:8, the first since 21 Nov 2026 22:04 UTC"})
+	p.Append(rotation.Record{Outcome: rotation.Attached, Text: "screenshot of the dashboard, by li-pay", Files: []rotation.FileRef{file("2-attached-dashboard.png", 52000)}})
+	if wait > 0 {
+		return one("adoption-until", p, p.Now)
+	}
+	return one("adoption", p, p.Now)
+}
+
+// wentAhead is one that policy didn't have wait any longer.
+func wentAhead() Case {
+	p := adopting(14 * 24 * time.Hour)
+	p.Answers["adopted/web"] = Answer{Text: "went ahead by policy (adoption_wait, 14d after the retention), although it still waited for 1 of 4 tasks of web to end that run with the old version: of web:17, the first since 23 Nov 2026 09:19 UTC",
+		Facts: map[string]string{rotation.FactAhead: "policy"}}
+	p.Answers["adopted/worker"] = Answer{Text: "all 2 tasks of worker began after 23 Nov 2026 09:23:02 UTC, when the new version was the live one"}
+	p.Play(Monday.Add(17 * 24 * time.Hour))
+	return one("went-ahead", p, p.Now)
+}
+
+func adopting(wait time.Duration) *Player {
 	p := NewPlayer(Plans(Secret, func(in *plan.Input) {
+		in.Adoption = rotation.Duration(wait)
 		in.Targets[0].Consumers = []plan.Use{
 			{Name: "web", Uses: "consumer/ecs", With: json.RawMessage(`{}`), Within: rotation.Duration(20 * time.Minute)},
 			{Name: "worker", Uses: "consumer/ecs", With: json.RawMessage(`{}`), Within: rotation.Duration(20 * time.Minute)}}
@@ -154,12 +179,7 @@ func adoption() Case {
 	}
 	p.Answers["adopted/web"] = Answer{Waits: "2 of 4 tasks of web to end that run with the old version: of web:17, the first since 23 Nov 2026 09:19 UTC; and for " +
 		"1 of 2 tasks of worker to end that run with the old version: of worker:8, the first since 21 Nov 2026 22:04 UTC"}
-	p.Play(Monday.Add(50 * time.Hour))
-	p.Now = p.Records[len(p.Records)-1].At.Add(3 * time.Hour)
-	p.Append(rotation.Record{Outcome: rotation.Released, Text: rotation.WaitsFor + "1 of 4 tasks of web to end that run with the old version: of web:17, the first since 23 Nov 2026 09:19 UTC; and for " +
-		"1 of 2 tasks of worker to end that run with the old version: of worker:8, the first since 21 Nov 2026 22:04 UTC"})
-	p.Append(rotation.Record{Outcome: rotation.Attached, Text: "screenshot of the dashboard, by li-pay", Files: []rotation.FileRef{file("2-attached-dashboard.png", 52000)}})
-	return one("adoption", p, p.Now)
+	return p
 }
 
 // backStuck is a rotation of which one consumer can't be brought back, after the old credential is the live one again.

@@ -38,7 +38,7 @@ func Recipe(t *Target) []rotation.Spec {
 		{Phase: rotation.Create, Name: set, Reads: []string{preflight, create}},
 		{Phase: rotation.Create, Name: "test", Looks: true, Reads: []string{preflight, create}},
 		{Phase: rotation.Deploy, Name: promote, Reads: []string{preflight, create}},
-		{Phase: rotation.Decommission, Name: "adopted", After: promote, Delay: rotation.Retain, Looks: true, Reads: old},
+		{Phase: rotation.Decommission, Name: "adopted", After: promote, Delay: rotation.Retain, Looks: true, Lapses: true, Reads: old},
 		{Phase: rotation.Decommission, Name: "decommission", After: promote, Delay: rotation.Retain, Final: true, Reads: old},
 		{Phase: rotation.Decommission, Name: "refused", Looks: true, Reads: old},
 		{Phase: rotation.Rollback, Name: "restore", Undoes: undoes, Reads: old},
