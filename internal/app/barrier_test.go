@@ -3,7 +3,6 @@ package app_test
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -131,29 +130,38 @@ func TestOneOfTenThatFailsIsNotWaitedFor(t *testing.T) {
 	w.running()
 }
 
-// The process dies at the first restart that it asks for, which is made or isn't; the next one goes on with all ten.
+// The process dies while nine wait for the tenth, or at the restart that the first one asks for, which is made or isn't; the
+// next process goes on with all ten.
 func TestTenSecretsWhoseProcessDiesRestartTheirServiceOnceMore(t *testing.T) {
 	t.Parallel()
-	for name, after := range map[string]bool{"before": false, "after": true} {
+	for name, tt := range map[string]struct {
+		call  string
+		nth   int
+		after bool
+		most  int // restarts in all
+	}{
+		"while they wait":    {".PutSecretValue", 10, false, 1},
+		"before the restart": {".UpdateService", 1, false, 1},
+		"after the restart":  {".UpdateService", 1, true, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newTen(t)
-			d := &death{clock: standing{w.clock}, after: after}
-			var once sync.Once
-			d.when = func(call string) (here bool) {
-				if strings.HasSuffix(call, ".UpdateService") {
-					once.Do(func() { here = true })
+			n := 0
+			d := &death{clock: standing{w.clock}, after: tt.after, when: func(call string) bool { // one call at a time
+				if strings.HasSuffix(call, tt.call) {
+					n++
 				}
-				return here
-			}
+				return n == tt.nth
+			}}
 			w.all(d.stands)
 			if !d.gone() {
 				t.Fatal("it didn't die")
 			}
 			w.clock.Move(20 * time.Minute)
 			w.stand(w.all(), plan.Deferred)
-			if n := w.world.Count()["ecs:UpdateService"]; n > 2 {
-				t.Errorf("the service was restarted %d times", n)
+			if n := w.world.Count()["ecs:UpdateService"]; n > tt.most {
+				t.Errorf("the service was restarted %d times, want %d at most", n, tt.most)
 			}
 			w.running()
 			w.verified()

@@ -65,6 +65,7 @@ func (w *town) uses(version string) {
 
 func TestAllConsumersTakeUpWhatIsLive(t *testing.T) {
 	w := newCompany(t)
+	w.watched(stored, w.kept, nil)
 	was := w.live()
 	w.want("dev", "2026-11-23-db", plan.Deferred)
 	if w.live() == was {
@@ -84,7 +85,7 @@ func TestAllConsumersGoBackTogether(t *testing.T) {
 			w := newCompany(t)
 			was := w.live()
 			var red atomic.Bool // calls arrive together
-			w.world.Fail(func(c sandbox.Call) error {
+			w.watched(stored, w.kept, func(c sandbox.Call) error {
 				if c.Operation == at && w.live() != was && red.CompareAndSwap(false, true) {
 					w.world.CloudWatch.SetState(sandbox.Home, "errors", "ALARM", w.clock.Now())
 				}

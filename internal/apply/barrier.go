@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -27,7 +28,8 @@ const factMet = "met"
 // is one that began after that for all of them: each finds it, and follows it.
 //
 // Nothing depends on it but how often something is restarted: who comes late, or in another process, asks for a restart of
-// its own. Whoever ends, waits for a person or for a time, or turns back isn't waited for, nor is who waits here itself.
+// its own. Whoever ends, waits for a person or for a time, or turns back isn't waited for, nor is who waits here itself. Who
+// has no overlap of old and new waits for nobody: what runs with the old one fails already.
 //
 // A nil *Barrier is that of a rotation which is alone.
 type Barrier struct {
@@ -163,7 +165,7 @@ func (w *work) meet(ctx context.Context, s rotation.Step) error {
 	w.place.head(nil)
 	defer func() { w.place.head(w.heading(s, false)) }()
 	n, moved := w.place.behind(w.shared(s))
-	if n == 0 {
+	if n == 0 || !plan.Overlaps(&w.plan) {
 		return nil
 	}
 	enough, renew := w.Clock.After(limit), w.Clock.After(Lease/3)

@@ -239,6 +239,21 @@ func TestOtherServicesAreNotWaitedFor(t *testing.T) {
 	})
 }
 
+// The old credential of s0 is refused since its new one was made: what runs with it can't wait.
+func TestWithoutAnOverlapNobodyIsWaitedFor(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		r := h.together()
+		r.add("s0", "web")
+		r.add("s1", "web")
+		r.add("s5", "web")
+		steps := r.jobs[0].Claim.Plan.Undo
+		steps[slices.IndexFunc(steps, func(s rotation.Step) bool { return s.Name == "restore" })].Undoes = "create"
+		r.create = oneAfterTheOther
+		r.want(r.process(t.Context()), plan.Deferred)
+		r.restarted("web", 0, 5*each)
+	})
+}
+
 // Who is waited for in vain takes nothing of the time that a rollout has, and asks for one of its own.
 func TestNobodyIsWaitedForLongerThanEightMinutes(t *testing.T) {
 	in(t, func(t *testing.T, h *house) {

@@ -92,6 +92,15 @@ func Build(in Input) ([]rotation.Plan, error) {
 	return plans, nil
 }
 
+// Overlaps says whether old and new both work for a while. Where restore undoes more than what made the new one live, the
+// old one is refused from before that.
+func Overlaps(p *rotation.Plan) bool {
+	return !slices.ContainsFunc(p.Undo, func(u rotation.Step) bool {
+		s, ok := p.Step(u.Undoes)
+		return u.Name == "restore" && ok && s.Phase != rotation.Deploy
+	})
+}
+
 // Attempt is p as another attempt: its steps have new IDs, so that no token of a former one comes to life again.
 func Attempt(p rotation.Plan, n int) rotation.Plan {
 	p.Attempt = n
