@@ -114,3 +114,27 @@ func TestAllConsumersGoBackTogether(t *testing.T) {
 		})
 	}
 }
+
+// What the registry lists is found where it names the secret, what it doesn't list as well, and both are on record.
+func TestWhoUsesTheSecretIsOnRecordAndHeldAgainstTheRegistry(t *testing.T) {
+	w := newCompany(t)
+	w.world.Lambda.MakeByHand(sandbox.Home, lambda.Function{Name: "reports", Environment: map[string]string{"S": w.world.Secret(stored).ARN}}, w.clock.Now())
+	w.world.Lambda.MakeByHand(sandbox.Home, lambda.Function{Name: "other", Environment: map[string]string{"S": "rekey/stage/app-database"}}, w.clock.Now())
+	a := w.process()
+	tasks, err := a.Tasks(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := a.Apply(t.Context(), tasks, app.Options{Environment: "dev", ByHand: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, ok := a.Views(results)[0].Environments[0].Users()
+	var got []string
+	for _, r := range users.Rows {
+		got = append(got, r.Called()+": "+string(r.Standing))
+	}
+	if want := "[ECS service shop/web: listed and found Lambda function orders: listed and found parameter /shop/version: listed and found Lambda function reports: found, not listed]"; !ok || fmt.Sprint(got) != want || len(users.Gaps) > 0 {
+		t.Errorf("%t %v, want %s; %v", ok, got, want, users.Gaps)
+	}
+}

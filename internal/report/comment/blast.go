@@ -6,6 +6,7 @@ import (
 
 	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/markdown"
+	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/usage"
 )
 
@@ -15,6 +16,8 @@ const (
 	mostUsers = 15
 	mostDrift = 5
 	placeLine = 160
+
+	mostForeseen = Most / 4 // of a request's secrets together
 )
 
 // blast is who uses the secret of a rotation, by what is on record: folded away; "" where nobody looked.
@@ -28,24 +31,38 @@ func blast(v report.View) string {
 	return details(usedBy(all), radius(v.Secret, all))
 }
 
-// foreseen is who uses the secret, before a merge; "" where the registry lists nobody and nothing was looked at.
-func foreseen(r Request, secret string) string {
-	var all []report.Users
+// foreseen is who uses the secrets of a request, before a merge, those whose registry lists nobody and that nobody looked
+// at left out.
+func foreseen(r Request) string {
+	by, order := map[string][]report.Users{}, []string(nil)
 	for i := range r.Plans {
-		if r.Plans[i].Secret != secret {
-			continue
-		}
-		var n Note
-		for _, m := range r.Notes {
-			if m.Chain == r.Plans[i].Chain {
-				n = m
+		p, facts := &r.Plans[i], []rotation.Fact(nil)
+		for _, n := range r.Notes {
+			if n.Chain == p.Chain {
+				facts = n.Facts
 			}
 		}
-		if u, ok := report.UsersOf(&r.Plans[i], n.Facts); ok {
-			all = append(all, u)
+		if u, ok := report.UsersOf(p, facts); ok {
+			if by[p.Secret] == nil {
+				order = append(order, p.Secret)
+			}
+			by[p.Secret] = append(by[p.Secret], u)
 		}
 	}
-	return details(usedBy(all), radius(secret, all))
+	var b strings.Builder
+	for i, s := range order {
+		summary := usedBy(by[s])
+		if r.Plans[0].Secret != r.Plans[len(r.Plans)-1].Secret {
+			summary = "<b>" + markdown.HTML(s, nameWidth) + "</b> · " + summary
+		}
+		text := details(summary, radius(s, by[s])) + "\n\n"
+		if Size(b.String())+Size(text) > mostForeseen {
+			fmt.Fprintf(&b, "<sub>Who uses %s doesn't fit here: %s</sub>", report.Count(len(order)-i, "more secret"), markdown.Code("rekey plan --live"))
+			break
+		}
+		b.WriteString(text)
+	}
+	return b.String()
 }
 
 // usedBy is the line that the rest is folded behind.

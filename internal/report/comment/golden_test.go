@@ -432,6 +432,12 @@ func TestPlan(t *testing.T) {
 		n.Chain = p.Chain
 		used.Notes = append(used.Notes, n)
 	}
+	both, crowd := used, used
+	other := reporttest.Plans("search/typesense-admin", func(in *plan.Input) { gated(in); reporttest.Used(in) })[:1]
+	both.Plans = append(append([]rotation.Plan(nil), used.Plans[:1]...), other...)
+	for i := range 30 {
+		crowd.Plans = append(crowd.Plans, reporttest.Plans(fmt.Sprintf("team/service-%03d", i), reporttest.Used)[0])
+	}
 	several := one
 	several.Plans = append(append([]rotation.Plan(nil), plans...), reporttest.Plans("search/typesense-admin", gated)...)
 	stolen := one
@@ -465,6 +471,8 @@ func TestPlan(t *testing.T) {
 		"live":     {Requests: []comment.Request{live}, At: at, Live: true},
 		"refused":  {Requests: []comment.Request{refused}, At: at, Live: true},
 		"users":    {Requests: []comment.Request{used}, At: at, Live: true},
+		"both":     {Requests: []comment.Request{both}, At: at, Live: true},
+		"crowd":    {Requests: []comment.Request{crowd}, At: at, Live: true},
 		"listed":   {Requests: []comment.Request{listed}, At: at},
 		"several":  {Requests: []comment.Request{several}, At: at},
 		"stolen":   {Requests: []comment.Request{stolen}, At: at},
@@ -483,7 +491,10 @@ func TestPlan(t *testing.T) {
 		"ticket-unseen":  seen(comment.Sight{Finding: "the ticket SEC-1423 couldn't be looked up: look up SEC-1423: the Jira site answered 503", Hint: "it is looked up again by the next run"}),
 	} {
 		got := comment.Plan(p, options)
-		if name != "many" {
+		if name == "crowd" && (strings.Count(got, "Who uses it: ") < 5 || !strings.Contains(got, "more secrets doesn't fit here")) {
+			t.Error("who uses the secrets isn't told of as many as fit")
+		}
+		if name != "many" && name != "crowd" {
 			golden(t, "plan-"+name+".md", got)
 		}
 		whole(t, name, got)

@@ -152,9 +152,9 @@ func request(r Request, p Preview, o Options) string {
 			n++
 		}
 		d.add(0, secret(r, r.Plans[i:n], p.At, len(r.Plans) > n-i, p.Live))
-		d.add(2, foreseen(r, r.Plans[i].Secret))
 		i = n
 	}
+	d.add(2, foreseen(r))
 	for _, n := range r.Notes {
 		if !n.OK {
 			told = append(told, fmt.Sprintf("- ❌ %s in %s: %s%s", name(n.Secret), name(n.Environment), markdown.Cut(n.Text, textWidth), labelled("<br>hint:", markdown.Cut(n.Hint, textWidth))))
