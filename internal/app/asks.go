@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -56,4 +57,19 @@ func (a *App) named(ask runs.Ask, name string) (byDefault bool, err error) {
 	}
 	return false, rotation.Failf("put the consumer back into the registry as it was, or see who wrote that into the journal",
 		"it asks for a run of %s in %s at %s that the registry doesn't name: it isn't started", ask.Workflow, ask.Repository, ask.Ref)
+}
+
+// starts says whether some secret has a workflow of this repository for a consumer.
+func (a *App) starts() bool {
+	for _, e := range a.Inputs.Registry.Entries {
+		for _, at := range e.Environments {
+			for _, u := range at.Consumers {
+				var s workflow.Shape
+				if u.Uses == workflow.Consumer().Name && json.Unmarshal(u.With, &s) == nil && s.Repository == "" {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }

@@ -19,8 +19,9 @@ const Folder = ".github/workflows"
 
 // Environments is what the house rules say of GitHub Environments.
 type Environments struct {
-	File string // where the rules stand, for messages
-	All  []Environment
+	File   string // where the rules stand, for messages
+	All    []Environment
+	Starts bool // some secret has a workflow of this repository for a consumer
 }
 
 // An Environment is one environment of the house rules.
@@ -98,8 +99,11 @@ func (c *checker) file(name string) {
 			if c.first == nil {
 				c.first = jobs
 			}
-			if use.command == "apply" {
+			switch {
+			case use.command == "apply":
 				c.apply(use)
+			case c.cfg.Starts && !use.token:
+				c.starts(job)
 			}
 		}
 	}
@@ -113,6 +117,7 @@ type use struct {
 	command     string
 	environment string
 	question    bool
+	token       bool // it has one of its own
 }
 
 var (
@@ -148,6 +153,8 @@ func (c *checker) uses(job problem.Field) (all []use) {
 				u.environment, u.at = value.Value, value.Pos
 			case "question":
 				u.question = true
+			case "token":
+				u.token = true
 			}
 		}
 		all = append(all, u)
