@@ -108,16 +108,7 @@ func carry(c *cobra.Command, f *flags, o app.Options, wait time.Duration, asJSON
 		return fmt.Errorf("command checks could read the variables rekey was started with, credentials among them: %w", f.unsealed)
 	}
 	o.ByHand = true
-	results, err := a.Apply(c.Context(), tasks, o)
-	watch := o
-	watch.Again = false // that was one attempt
-	for err == nil {    // a workflow that was started is watched, until none is left to be started
-		var started int
-		if started, err = f.begin(c.Context(), c, a, results, o.OnlyBack); started == 0 || err != nil {
-			break
-		}
-		results, err = a.Apply(c.Context(), tasks, watch)
-	}
+	results, err := f.applied(c, a, tasks, o)
 	if err == nil && len(results) == 0 && o.RollBack != "" {
 		err = rotation.Failf("see rekey status", "%s has nothing in %s to roll back", paths[0], o.Environment)
 	}

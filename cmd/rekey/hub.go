@@ -35,6 +35,19 @@ func (f *flags) see(a *app.App) (err error) {
 	return err
 }
 
+// applied carries the tasks on. A workflow that they wait for is started and then watched, until none is left to be started.
+func (f *flags) applied(c *cobra.Command, a *app.App, tasks []app.Task, o app.Options) (results []app.Result, err error) {
+	for {
+		if results, err = a.Apply(c.Context(), tasks, o); err != nil {
+			return nil, err
+		}
+		if started, err := f.begin(c.Context(), c, a, results, o.OnlyBack); started == 0 || err != nil {
+			return results, err
+		}
+		o.Again = false // that was one attempt
+	}
+}
+
 // begin starts the workflows that results wait for, and answers how many it did. What it can't start, a person can by the
 // line it prints.
 func (f *flags) begin(ctx context.Context, c *cobra.Command, a *app.App, results []app.Result, onlyBack bool) (started int, err error) {

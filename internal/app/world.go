@@ -136,6 +136,7 @@ func (a *App) Check(paths ...string) *problem.List {
 	for _, e := range c.Environments {
 		rules.All = append(rules.All, workflows.Environment{Name: e.Name, GitHub: e.GitHubEnvironment, Continue: e.ContinueEnvironment})
 	}
+	rules.Starts = a.starts()
 	workflows.Check(os.DirFS(a.Root), rules, found)
 	if len(paths) > 0 {
 		found.Append(a.Inputs.Late(a.Clock.Now()))

@@ -138,6 +138,18 @@ func TestSomebodyElsesRunIsReportedAndTheOperatorsCounts(t *testing.T) {
 	}
 }
 
+func TestWhereNoRefIsNamedItIsTheDefaultBranch(t *testing.T) {
+	r := newRig(t, 1)
+	r.deploying()
+	r.Commit("patch", "eve", "Another deploy", nil)
+	other, right := wanted("rekey-1"), wanted("rekey-2")
+	other.Ref, other.ByDefault, right.ByDefault = "patch", true, true
+	got, err := r.starts(nil, other, right)(t.Context())
+	if got.Created != 1 || err == nil || err.Error() != "team/one in dev: it asks for a run of deploy.yml at patch, and the default branch is main: it isn't started" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestARefusalNamesTheRotationAndTheOthersAreStarted(t *testing.T) {
 	r := newRig(t, 1)
 	r.deploying()

@@ -42,6 +42,24 @@ func (c *checker) apply(u use) {
 	}
 }
 
+// starts judges a job that has to start workflows with its own token. One that names no permissions has the workflow's, or
+// the repository's: those are GitHub's to know.
+func (c *checker) starts(job problem.Field) {
+	rights, ok := get(fields(job.Value), "permissions")
+	if !ok {
+		return
+	}
+	at := job.Name.Pos
+	right, has := get(fields(rights), "actions")
+	if has {
+		at = text(right).Pos
+	}
+	if text(right).Value != "write" && text(rights).Value != "write-all" {
+		c.list.Add(at, "no-right", "write actions: write under its permissions, or give the step a token that may",
+			"job %s has to start the workflows that are consumers in the registry, and may not", problem.Quote(job.Name.Value))
+	}
+}
+
 // missing reports environments without a job.
 func (c *checker) missing() {
 	for _, env := range c.cfg.All {

@@ -23,6 +23,7 @@ type Environments struct {
 	All  []Environment
 	// Variables hold addresses and keys of places outside GitHub.
 	Variables []string
+	Starts    bool // some secret has a workflow of this repository for a consumer
 }
 
 // An Environment is one environment of the house rules.
@@ -100,8 +101,11 @@ func (c *checker) file(name string) {
 			if c.first == nil {
 				c.first = jobs
 			}
-			if use.command == "apply" {
+			switch {
+			case use.command == "apply":
 				c.apply(use)
+			case c.cfg.Starts && !use.token:
+				c.starts(job)
 			}
 			c.variables(use)
 		}
@@ -118,6 +122,7 @@ type use struct {
 	question    bool
 	env         map[string]problem.Pos // variables it is handed
 	known       bool                   // these are all
+	token       bool                   // it has one of its own
 }
 
 var (
@@ -156,6 +161,8 @@ func (c *checker) uses(workflow problem.Fields, job problem.Field) (all []use) {
 				u.environment, u.at = value.Value, value.Pos
 			case "question":
 				u.question = true
+			case "token":
+				u.token = true
 			}
 		}
 		all = append(all, u)

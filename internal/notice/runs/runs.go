@@ -26,13 +26,15 @@ const Fresh = 5 * time.Minute
 type GitHub interface {
 	Dispatched(ctx context.Context, workflow string, since time.Time) ([]github.Run, error)
 	Dispatch(ctx context.Context, workflow, ref string, inputs map[string]string) error
+	DefaultBranch(ctx context.Context) (string, error)
 }
 
 // An Ask is one that is open, and who answers for its rotation: a run they started by hand answers it, too.
 type Ask struct {
 	dispatch.Ask
-	Chain    rotation.Chain
-	Operator string
+	Chain     rotation.Chain
+	Operator  string
+	ByDefault bool // its ref must be the default branch
 }
 
 // Open is what the step that is due, or was left to a later run, asks for; false: nothing, or nothing that may still be
@@ -83,6 +85,13 @@ func (p *Projector) one(ctx context.Context, a Ask, t *notice.Tally) error {
 	if left <= 0 {
 		t.Again = true
 		return nil
+	}
+	if a.ByDefault {
+		if branch, err := hub.DefaultBranch(ctx); err != nil {
+			return err
+		} else if branch != a.Ref {
+			return rotation.Failf("name the branch as ref, in the registry", "it asks for a run of %s at %s, and the default branch is %s: it isn't started", a.Workflow, a.Ref, branch)
+		}
 	}
 	if p.began == nil {
 		p.began = map[string]bool{}
