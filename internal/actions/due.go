@@ -146,7 +146,8 @@ type survey struct {
 	expired  []int64
 
 	projector  *incident.Projector
-	unreviewed *after // nil: not looked at
+	unreviewed *after      // nil: not looked at
+	waited     []app.Shown // what ordinary rotations wait for the after-review of
 
 	closed    map[string]bool      // environments whose continue environment isn't as it must be: every visit asks
 	brought   map[string]int       // pull request by request path, where who asked isn't known

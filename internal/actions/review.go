@@ -3,10 +3,13 @@ package actions
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/notice/incident"
+	"github.com/rastup/rekey/internal/plan"
+	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -19,20 +22,36 @@ func (s *survey) issues() *incident.Projector {
 	return s.projector
 }
 
-// afterReviews are what the journal shows of broken glass, as issues.
+// afterReviews are what the journal shows of broken glass, as issues: each once.
 func (s *survey) afterReviews(shown []app.Shown) (all []incident.Issue) {
-	for _, v := range shown {
+	seen := map[string]bool{}
+	for _, v := range append(slices.Clone(shown), s.waited...) {
 		for i, e := range v.Environments {
 			for _, a := range v.View.Environments[i].Broken {
 				calls := s.calls(e)
-				if title, body, ok := comment.AfterReview(v.View, e.Name, a, s.pullURL(v), calls.Primary, s.texts()); ok {
-					all = append(all, incident.Issue{Chain: e.Plan.Chain, Title: title, Body: body, Labels: []string{s.severity(e.Name)},
-						Assignees: individuals(append([]string{v.View.Owner}, calls.Primary...))})
+				title, body, ok := comment.AfterReview(v.View, e.Name, a, s.pullURL(v), calls.Primary, s.texts())
+				about, _ := comment.ParseAfterReview(body)
+				if !ok || seen[about.Key] {
+					continue
 				}
+				seen[about.Key] = true
+				all = append(all, incident.Issue{Chain: e.Plan.Chain, Title: title, Body: body, Labels: []string{s.severity(e.Name)},
+					Assignees: individuals(append([]string{v.View.Owner}, calls.Primary...))})
 			}
 		}
 	}
 	return all
+}
+
+// last is what is last on r's chain, as reports show it: r's own attempt, or that of a rotation before it, which isn't
+// looked at by itself any more.
+func (s *survey) last(r app.Result) app.Shown {
+	records := r.Status.Chain.Records
+	p, now := records[0].Claim.Plan, s.Clock.Now()
+	e := report.Environment{Name: p.Environment, Plan: p, Records: records, Decision: plan.Next(&p, records, now), Head: r.Status.Chain.Head()}
+	v := app.Shown{Task: app.Task{Rotation: p.Rotation, Secret: p.Secret}, Environments: []report.Environment{e}}
+	v.View = report.New(p.Secret, p.Rotation, v.Environments, now)
+	return v
 }
 
 // A broken glass is one that the journal shows, where its chain was looked at.
@@ -60,7 +79,9 @@ func (s *survey) reviewed(ctx context.Context, all []candidate) (fine []candidat
 			}
 		}
 		if err := s.unreviewed.holds(c.result.Status.Plan.Chain); err != nil {
-			hold(c.result, err)
+			if hold(c.result, err); c.result.Status.Chain != nil && len(c.result.Status.Chain.Records) > 0 {
+				s.waited = append(s.waited, s.last(*c.result)) // what it waits for must be there to be closed
+			}
 			continue
 		}
 		fine = append(fine, c)

@@ -279,3 +279,37 @@ func TestAQuestionFromBeforeTheGlassWasBrokenBeginsNothing(t *testing.T) {
 	s.untouched(m, "stage")
 	s.says(m, "stage", "the glass was broken here by @root-admin since this run began")
 }
+
+// TestADeletedAfterReviewIsOpenedAgain by the next ordinary rotation that would wait for it, months later as well:
+// whoever deletes the issue hasn't closed it, and what is waited for must be there to be closed.
+func TestADeletedAfterReviewIsOpenedAgain(t *testing.T) {
+	const next = "rotations/2026/12/2026-12-30-next.yaml"
+	s := glass(t, "allow")
+	s.ok(breaks("root-admin", false, why(urgent))(s))
+	for _, w := range s.Waits() {
+		s.ok(s.Approve(t.Context(), w.Environment, "bo-sre", ""))
+	}
+	s.GitHub.DeleteIssue(s.reviews()[0].Number)
+	s.ok(s.Hour(t.Context()))
+	first := s.reviews()
+	if len(first) != 1 || first[0].State != "open" {
+		t.Fatalf("it isn't there again: %+v", first)
+	}
+	s.Clock.Move(49 * time.Hour)
+	s.ok(s.Hour(t.Context()))
+	s.Clock.Move(time.Date(2026, 12, 30, 9, 0, 0, 0, time.UTC).Sub(s.Clock.Now()))
+	s.GitHub.DeleteIssue(first[0].Number)
+	n, err := s.OpenPull(t.Context(), "li-pay", "Rotate app/database", "", map[string]string{next: "secret: app/database\nticket: \"#1\"\nenvironments: [stage]\n"}, false)
+	s.ok(err)
+	s.GitHub.Review(n, "ana-sec", "APPROVED")
+	s.ok(s.Merge(t.Context(), n, "ana-sec", next))
+	again := s.reviews()
+	if len(again) != 1 || again[0].State != "open" || len(s.Waits()) > 0 {
+		t.Fatalf("%+v, %v waits", again, s.Waits())
+	}
+	s.GitHub.Close(again[0].Number, "ana-sec")
+	s.ok(s.Hour(t.Context()))
+	if w := s.Waits(); len(w) != 1 {
+		t.Errorf("%v waits", w)
+	}
+}

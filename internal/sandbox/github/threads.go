@@ -234,6 +234,13 @@ func (s *Service) moveState(t *thread, by, state, reason string) {
 	s.happen(t, event{kind: map[string]string{"closed": "closed", "open": "reopened"}[state], by: by})
 }
 
+// DeleteIssue is an administrator deleting an issue: nothing lists it any more.
+func (s *Service) DeleteIssue(number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.repo.threads, number)
+}
+
 // Say is a person's comment on an issue or pull request.
 func (s *Service) Say(issue int, user, body string) (id int64) {
 	s.mu.Lock()
