@@ -131,6 +131,15 @@ func (v *inventory) unseen(what string, err error) {
 	v.gaps = append(v.gaps, consumer.Unseen("ecs", what, err))
 }
 
+// failed are those that weren't described, but for what ended since it was listed.
+func (v *inventory) failed(what string, failures []types.Failure) {
+	for _, f := range failures {
+		if reason := aws.ToString(f.Reason); reason != "MISSING" {
+			v.gaps = append(v.gaps, usage.Gap{Uses: "ecs", What: called(aws.ToString(f.Arn)) + " of " + what, Why: cloud.Line(reason)})
+		}
+	}
+}
+
 // services are those of a cluster.
 func (r *reader) services(ctx context.Context, v *inventory, cluster string) {
 	var names []string
@@ -149,6 +158,7 @@ func (r *reader) services(ctx context.Context, v *inventory, cluster string) {
 			v.unseen("the services of cluster "+called(cluster), err)
 			return
 		}
+		v.failed("the services of cluster "+called(cluster), out.Failures)
 		for _, s := range out.Services {
 			v.running = append(v.running, service(cluster, s))
 		}
@@ -193,6 +203,7 @@ func (r *reader) tasks(ctx context.Context, v *inventory, cluster string) {
 			v.unseen(what, err)
 			break
 		}
+		v.failed(what, out.Failures)
 		for _, t := range out.Tasks {
 			if strings.HasPrefix(aws.ToString(t.Group), "service:") {
 				continue

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rastup/rekey/internal/consumer"
@@ -129,6 +131,20 @@ func TestWhatCantBeListedIsToldAndTheRestFound(t *testing.T) {
 		return nil
 	})
 	if d := cmp.Diff([]string{"not looked at: the services of cluster shop (ListServices: ThrottlingException)"}, l.found(Find(consumer.Deps{ECS: l.client(), Now: l.clock.Now}))); d != "" {
+		t.Error(d)
+	}
+}
+
+// What ended since it was listed is nobody's gap; what ECS couldn't describe is one. A service that ECS doesn't deploy by
+// itself says what it runs in its task sets.
+func TestWhatECSDoesntDescribeIsToldAndTaskSetsAreLookedAt(t *testing.T) {
+	v := &inventory{}
+	v.failed("the services of cluster shop", []types.Failure{{Arn: aws.String("service/shop/a"), Reason: aws.String("MISSING")}, {Arn: aws.String("service/shop/b"), Reason: aws.String("BUSY")}})
+	if d := cmp.Diff([]usage.Gap{{Uses: "ecs", What: "b of the services of cluster shop", Why: "BUSY"}}, v.gaps); d != "" {
+		t.Error(d)
+	}
+	r := service("cluster/shop", types.Service{ServiceName: aws.String("web"), TaskSets: []types.TaskSet{{TaskDefinition: aws.String("web:8")}}, Deployments: []types.Deployment{{TaskDefinition: aws.String("web:7")}, {TaskDefinition: aws.String("web:8")}}})
+	if d := cmp.Diff([]string{"web:7", "web:8"}, r.definitions); d != "" {
 		t.Error(d)
 	}
 }

@@ -3,6 +3,7 @@ package lambda
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/rotation"
+	"github.com/rastup/rekey/internal/usage"
 )
 
 // preflight looks whether the function can take a new version up, and records what the way back needs.
@@ -78,11 +80,14 @@ func (c call) names(l look) string {
 	if l.hidden != "" || arn == "" {
 		return "what of its environment names the secret isn't known"
 	}
-	_, name, _ := strings.Cut(arn, ":secret:")
-	if dash := strings.LastIndexByte(name, '-'); dash > 0 {
-		name = name[:dash]
+	var found []string
+	for name, value := range l.vars {
+		if (usage.Secret{ARN: arn}).In(value) != "" {
+			found = append(found, name)
+		}
 	}
-	if found := l.naming(name); len(found) > 0 {
+	slices.Sort(found)
+	if len(found) > 0 {
 		return "its variable " + strings.Join(found, ", ") + " names the secret"
 	}
 	return "none of its variables names the secret: its code must"

@@ -132,7 +132,7 @@ func graph(secret string, u report.Users) string {
 
 func usersTable(u report.Users) string {
 	if u.Count() == 0 {
-		return "No service, task, function, event source or parameter was found to name it. Code, schedules and other accounts aren't seen.\n"
+		return "Nothing that was looked at names it. Code, schedules and other accounts aren't seen.\n"
 	}
 	var b strings.Builder
 	b.WriteString(row("consumer", "found by", "now runs with") + row("---", "---", "---"))
