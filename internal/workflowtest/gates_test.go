@@ -107,7 +107,8 @@ func dueJob(r *repo, id, outputs string) (found []string) {
 		found = append(found, j.at("is called %q: a job that asks finds itself by its id", j.Name.Value))
 	}
 	uses := j.uses("./")
-	if len(uses) != 1 || input(uses[0], "command") != "due" || input(uses[0], "requests") != "${{ inputs.rotation }}" || input(uses[0], "again") != "${{ inputs.again }}" {
+	if len(uses) != 1 || input(uses[0], "command") != "due" || input(uses[0], "requests") != "${{ inputs.rotation }}" || input(uses[0], "again") != "${{ inputs.again }}" ||
+		input(uses[0], "rollback") != "${{ inputs.rollback }}" {
 		return []string{j.at("isn't one step of due for what was asked for")}
 	}
 	if got := strings.Join(slices.Sorted(maps.Keys(j.Outputs)), " "); got != outputs {
