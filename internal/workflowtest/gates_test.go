@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/rhysd/actionlint"
 )
 
 var gateRules = []rule{
@@ -20,6 +22,8 @@ var gateRules = []rule{
 			{File: rotate, After: "  continue:", Old: "          environment: ${{ matrix.to.environment }}\n", New: "          environment: prod\n"},
 			{File: rotate, After: "  prod:", Old: "          shard: ${{ matrix.shard }}\n", New: ""},
 			{File: rotate, After: "  dev:", Old: "name: dev ${{ matrix.shard }}", New: "name: dev"},
+			{File: rotate, After: "    name: continue ", Old: "          rollback: ${{ inputs.rollback }}\n", New: ""},
+			{File: rotate, After: "  prod:", Old: "          rollback: ${{ inputs.rollback }}\n", New: ""},
 		},
 	},
 	{
@@ -30,6 +34,7 @@ var gateRules = []rule{
 			{File: rotate, After: "  plan:", Old: "      expired: ${{ steps.rekey.outputs.expired }}\n", New: ""},
 			{File: rotate, After: "  after-dev:", Old: "    needs:", New: "    name: after dev\n    needs:"},
 			{File: rotate, After: "  after-prod:", Old: "          again: ${{ inputs.again }}\n", New: ""},
+			{File: rotate, After: "  after-dev:", Old: "          rollback: ${{ inputs.rollback }}\n", New: ""},
 		},
 	},
 }
@@ -64,17 +69,25 @@ func order(r *repo) (found []string) {
 		if input(e, "shard") != "${{ matrix.shard }}" || input(e, "question") == "" || j.Name == nil || j.Name.Value != g.Name+" ${{ matrix.shard }}" {
 			found = append(found, j.at("isn't named for its shard, or isn't told it, or not what was asked"))
 		}
+		if !told(e) {
+			found = append(found, j.at("isn't told what is to be brought back"))
+		}
 		before = append(before, "after-"+g.Name)
 	}
 	c, ok := rest["continue"]
 	if delete(rest, "continue"); !ok || c.gate() != "${{ matrix.to.github }}" || input(c.rotates()[0], "environment") != "${{ matrix.to.environment }}" ||
-		input(c.rotates()[0], "question") != "" || !slices.Equal(c.needs(), []string{"plan"}) {
+		input(c.rotates()[0], "question") != "" || !slices.Equal(c.needs(), []string{"plan"}) || !told(c.rotates()[0]) {
 		found = append(found, rotate+": continue doesn't take environment and gate from one matrix, or waits for an approval that isn't its own")
 	}
 	for _, id := range slices.Sorted(maps.Keys(rest)) {
 		found = append(found, rest[id].at("rotates, but is no environment of %s", house))
 	}
 	return found
+}
+
+// told: what a person wants back is known to every job that may have to bring it.
+func told(e *actionlint.ExecAction) bool {
+	return input(e, "requests") == "${{ inputs.rotation }}" && input(e, "rollback") == "${{ inputs.rollback }}"
 }
 
 // after: plan and after-* are the same job; the last one's outputs are read by nobody.
