@@ -40,7 +40,7 @@ func (j *job) apply(ctx context.Context) error {
 		return err
 	}
 	if found.Len() > 0 { // what is going back doesn't wait for somebody's mistake
-		return errors.Join(errSaid, j.takeBack(ctx, e))
+		return errors.Join(errSaid, j.takeBack(ctx, e)) // what a person wants back as well
 	}
 	tasks, err := j.app.Tasks(ctx)
 	if err != nil {
@@ -50,7 +50,7 @@ func (j *job) apply(ctx context.Context) error {
 		if shard := j.input("shard"); shard != "" {
 			return fmt.Errorf("input question is empty, but shard is %q: an output was lost on the way", shard)
 		}
-		return j.advance(ctx, tasks, app.Options{Environment: e.Name, OnlyBegun: true})
+		return j.goOn(ctx, tasks, app.Options{Environment: e.Name, OnlyBegun: true})
 	}
 	return j.answer(ctx, tasks, e)
 }
@@ -60,7 +60,16 @@ func (j *job) takeBack(ctx context.Context, e *config.Environment) error {
 	if err != nil {
 		return err
 	}
-	return j.advance(ctx, tasks, app.Options{Environment: e.Name, OnlyBack: true, OnlyBegun: true})
+	return j.goOn(ctx, tasks, app.Options{Environment: e.Name, OnlyBack: true, OnlyBegun: true})
+}
+
+// goOn carries on what has begun, but for what a person wants back: that goes back, and first.
+func (j *job) goOn(ctx context.Context, tasks []app.Task, o app.Options) error {
+	back, rest, err := j.returns(tasks, o.Environment)
+	if err != nil {
+		return err
+	}
+	return errors.Join(j.bringBack(ctx, back, o.Environment), j.advance(ctx, rest, o))
 }
 
 // answer does what was asked about: its items, with who asked for each and who approved it.
@@ -77,25 +86,34 @@ func (j *job) answer(ctx context.Context, tasks []app.Task, e *config.Environmen
 	if a.glass, err = j.glass(ctx); err != nil {
 		return err
 	}
-	var mine []app.Task
+	wanted, _, err := j.returns(tasks, e.Name)
+	if err != nil {
+		return err
+	}
+	var mine, back []app.Task
 	for _, it := range items {
 		i := slices.IndexFunc(tasks, func(t app.Task) bool { return t.Rotation == it.Rotation && t.Secret == it.Secret })
 		if i < 0 || tasks[i].In(e.Name) == nil {
 			j.gha.Noticef("%s", lines(fmt.Sprintf("%s of %s: nothing to do here any more", it.Rotation, it.Secret)))
 			continue
 		}
+		if slices.ContainsFunc(wanted, func(t app.Task) bool { return t.Rotation == it.Rotation && t.Secret == it.Secret }) {
+			back = append(back, tasks[i])
+			continue
+		}
 		mine = append(mine, tasks[i])
 		a.items = append(a.items, it)
 	}
+	returned := j.bringBack(ctx, back, e.Name)
 	if err := a.approve(ctx, mine); err != nil {
-		return err
+		return errors.Join(returned, err)
 	}
 	mine = slices.DeleteFunc(mine, func(t app.Task) bool { return a.refused[t.Rotation+"\x00"+t.Secret] != nil })
 	err = j.advance(ctx, mine, app.Options{Environment: e.Name, Again: j.input("again") == "true"})
 	if len(a.refused) > 0 {
 		err = errors.Join(errSaid, err)
 	}
-	return err
+	return errors.Join(returned, err)
 }
 
 // asked are this shard's items of the question.

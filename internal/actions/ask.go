@@ -72,6 +72,11 @@ func (s *survey) candidate(r app.Result) candidate {
 	d, st := s.soon(r), r.Status
 	c := candidate{Item: question.Item{Rotation: r.Task.Rotation, Secret: r.Task.Secret, Environment: st.Plan.Environment,
 		For: cmp.Or(d.Approval, rotation.ApprovesRotation), Digest: plan.Fingerprint(&st.Plan), Attempt: st.Plan.Attempt}}
+	if s.back[attemptOf(r)] { // at any hour
+		c.due = question.Due{After: question.Latest(s.happened(r)...)}
+		c.Since, _ = c.due.Since()
+		return c
+	}
 	c.due = question.Due{Window: d.Step.Window, Hours: d.Step.Hours, After: question.Latest(s.happened(r)...)}
 	if done := recorded(st.Records, d.Step.After); d.Step.After != "" && !done.IsZero() {
 		c.due.From = done.Add(time.Duration(d.Step.Delay))

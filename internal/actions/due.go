@@ -46,7 +46,7 @@ func (j *job) due(ctx context.Context) error {
 	if s.results, err = j.app.Look(ctx, tasks, false); err != nil {
 		return err
 	}
-	if err := s.again(ctx, tasks); err != nil {
+	if err := errors.Join(s.again(ctx, tasks), s.rollback(ctx)); err != nil {
 		return err
 	}
 	s.continues(ctx)
@@ -151,7 +151,8 @@ type survey struct {
 
 	closed    map[string]bool      // environments whose continue environment isn't as it must be: every visit asks
 	brought   map[string]int       // pull request by request path, where who asked isn't known
-	restarted map[string]time.Time // by attemptOf: a person starts it by this run
+	restarted map[string]time.Time // by attemptOf: a person starts it by this run, or wants it back
+	back      map[string]bool      // likewise: they want it back
 
 	desk     *desk // nil: the house rules name none
 	deskless error // why nobody can be asked there
@@ -159,6 +160,9 @@ type survey struct {
 
 // again looks at what a person wants started again as the attempt it would be.
 func (s *survey) again(ctx context.Context, tasks []app.Task) error {
+	if s.input("rollback") != "" { // of what may have no file any more
+		return nil
+	}
 	names, err := s.named()
 	if err != nil && strings.HasPrefix(s.Getenv("GITHUB_JOB"), "after-") { // plan knew it: it was deleted since
 		s.warn(err.Error())
@@ -222,7 +226,10 @@ func (j *job) soon(r app.Result) plan.Decision {
 // asks says that people, or a job of the environment, must let r go on; goes that it goes on by itself.
 func (s *survey) asks(r app.Result, e *config.Environment) (asks, goes bool) {
 	d, begun := s.soon(r), len(r.Status.Records) > 0
+	alone := begun && !s.closed[e.Name] && (e.ContinueEnvironment != "" || e.Approval != config.ApprovalRequired)
 	switch {
+	case s.back[attemptOf(r)]: // also where somebody is at work on it: then the job says so
+		return !alone, alone
 	case r.Err != nil || r.Status.Busy != nil:
 		return false, false
 	case s.mistaken && d.Step.Phase != rotation.Rollback:
@@ -231,8 +238,6 @@ func (s *survey) asks(r app.Result, e *config.Environment) (asks, goes bool) {
 		return true, false
 	case !d.Due():
 		return false, false
-	case begun && !s.closed[e.Name] && (e.ContinueEnvironment != "" || e.Approval != config.ApprovalRequired):
-		return false, true
 	}
-	return true, false
+	return !alone, alone
 }

@@ -61,14 +61,8 @@ func (w *work) step(ctx context.Context, s rotation.Step) (left bool, err error)
 		case missed():
 			rec.Text = "not in time: " + res.Wait
 			return w.fail(ctx, s, rec)
-		case res.Again == rotation.Later && w.lapsed(s):
-			rec.Facts = map[string]string{rotation.FactAhead: "policy"}
-			rec.Text = fmt.Sprintf("went ahead by policy (adoption_wait, %s after the retention), although it still waited for %s", days(s.Lapse), res.Wait)
-			return false, w.append(ctx, rec)
 		case res.Again == rotation.Later:
-			w.waits = w.waiting(ctx, s, res.Wait)
-			w.Progress(&w.plan, w.fill(rotation.Record{Step: s.Key, Outcome: rotation.Waiting, Text: res.Wait}))
-			return true, nil
+			return w.later(ctx, s, rec, res.Wait)
 		}
 		try = 1
 		w.place.head(w.heading(s, false)) // nobody waits for what this one waits for
@@ -95,6 +89,18 @@ func (w *work) waiting(ctx context.Context, s rotation.Step, what string) string
 		}
 	}
 	return what
+}
+
+// later leaves s to a later run, unless policy says that it isn't waited for any more.
+func (w *work) later(ctx context.Context, s rotation.Step, rec rotation.Record, wait string) (left bool, err error) {
+	if w.lapsed(s) {
+		rec.Facts = map[string]string{rotation.FactAhead: "policy"}
+		rec.Text = fmt.Sprintf("went ahead by policy (adoption_wait, %s after the retention), although it still waited for %s", days(s.Lapse), wait)
+		return false, w.append(ctx, rec)
+	}
+	w.waits = w.waiting(ctx, s, wait)
+	w.Progress(&w.plan, w.fill(rotation.Record{Step: s.Key, Outcome: rotation.Waiting, Text: wait}))
+	return true, nil
 }
 
 // lapsed says whether s is waited for no more.

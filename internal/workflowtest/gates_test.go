@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/rhysd/actionlint"
 )
 
 var gateRules = []rule{
@@ -21,6 +23,8 @@ var gateRules = []rule{
 			{File: rotate, After: "  prod:", Old: "          shard: ${{ matrix.shard }}\n", New: ""},
 			{File: rotate, After: "  stage:", Old: "          break_glass: ${{ inputs.break_glass }}\n", New: ""},
 			{File: rotate, After: "  dev:", Old: "name: dev ${{ matrix.shard }}", New: "name: dev"},
+			{File: rotate, After: "    name: continue ", Old: "          rollback: ${{ inputs.rollback }}\n", New: ""},
+			{File: rotate, After: "  prod:", Old: "          rollback: ${{ inputs.rollback }}\n", New: ""},
 		},
 	},
 	{
@@ -32,6 +36,7 @@ var gateRules = []rule{
 			{File: rotate, After: "  after-dev:", Old: "    needs:", New: "    name: after dev\n    needs:"},
 			{File: rotate, After: "  plan:", Old: "          break_glass: ${{ inputs.break_glass }}\n", New: ""},
 			{File: rotate, After: "  after-prod:", Old: "          again: ${{ inputs.again }}\n", New: ""},
+			{File: rotate, After: "  after-dev:", Old: "          rollback: ${{ inputs.rollback }}\n", New: ""},
 		},
 	},
 }
@@ -71,17 +76,25 @@ func order(r *repo) (found []string) {
 				found = append(found, j.at("isn't told %s", name))
 			}
 		}
+		if !told(e) {
+			found = append(found, j.at("isn't told what is to be brought back"))
+		}
 		before = append(before, "after-"+g.Name)
 	}
 	c, ok := rest["continue"]
 	if delete(rest, "continue"); !ok || c.gate() != "${{ matrix.to.github }}" || input(c.rotates()[0], "environment") != "${{ matrix.to.environment }}" ||
-		input(c.rotates()[0], "question") != "" || !slices.Equal(c.needs(), []string{"plan"}) {
+		input(c.rotates()[0], "question") != "" || !slices.Equal(c.needs(), []string{"plan"}) || !told(c.rotates()[0]) {
 		found = append(found, rotate+": continue doesn't take environment and gate from one matrix, or waits for an approval that isn't its own")
 	}
 	for _, id := range slices.Sorted(maps.Keys(rest)) {
 		found = append(found, rest[id].at("rotates, but is no environment of %s", house))
 	}
 	return found
+}
+
+// told: what a person wants back is known to every job that may have to bring it.
+func told(e *actionlint.ExecAction) bool {
+	return input(e, "requests") == "${{ inputs.rotation }}" && input(e, "rollback") == "${{ inputs.rollback }}"
 }
 
 // after: plan and after-* are the same job; the last one's outputs are read by nobody.
@@ -115,7 +128,8 @@ func dueJob(r *repo, id, outputs string) (found []string) {
 	}
 	uses := j.uses("./")
 	if len(uses) != 1 || input(uses[0], "command") != "due" || input(uses[0], "requests") != "${{ inputs.rotation }}" || input(uses[0], "again") != "${{ inputs.again }}" ||
-		input(uses[0], "break_glass") != "${{ inputs.break_glass }}" {
+		input(uses[0], "break_glass") != "${{ inputs.break_glass }}" ||
+		input(uses[0], "rollback") != "${{ inputs.rollback }}" {
 		return []string{j.at("isn't one step of due for what was asked for")}
 	}
 	if got := strings.Join(slices.Sorted(maps.Keys(j.Outputs)), " "); got != outputs {
