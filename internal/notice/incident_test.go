@@ -271,7 +271,7 @@ func reviewed(secret string) incident.Issue {
 }
 
 func (r *rig) reviews(gate func(), now ...incident.Issue) pass {
-	p := &incident.Projector{GitHub: r.program(gate), Bot: bot}
+	p := &incident.Projector{GitHub: r.program(gate), Bot: bot, Now: r.clock.Now}
 	return func(ctx context.Context) (notice.Tally, error) { return p.Reviews(ctx, now) }
 }
 
