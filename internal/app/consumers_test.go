@@ -134,7 +134,7 @@ func TestWhoUsesTheSecretIsOnRecordAndHeldAgainstTheRegistry(t *testing.T) {
 	for _, r := range users.Rows {
 		got = append(got, r.Called()+": "+string(r.Standing))
 	}
-	if want := "[ECS service shop/web: listed and found Lambda function orders: listed and found parameter /shop/version: listed and found Lambda function reports: found, not listed]"; !ok || fmt.Sprint(got) != want || len(users.Gaps) > 0 {
+	if want := "[ECS service shop/web: listed and found Lambda function orders: listed and found parameter /shop/version: listed and found parameter /shop/versions: listed and found Lambda function reports: found, not listed]"; !ok || fmt.Sprint(got) != want || len(users.Gaps) > 0 {
 		t.Errorf("%t %v, want %s; %v", ok, got, want, users.Gaps)
 	}
 }

@@ -686,7 +686,7 @@ func TestAdoptionIsWaitedForAsLongAsThePolicyOfTheClaimSays(t *testing.T) {
 		begun := time.Now()
 		h.run(jobs(14*24*time.Hour), plan.Deferred)
 		later := jobs(24 * time.Hour) // the house rules of today don't count
-		time.Sleep(begun.Add(16 * 24 * time.Hour).Add(-time.Minute).Sub(time.Now()))
+		time.Sleep(time.Until(begun.Add(16*24*time.Hour - time.Minute)))
 		h.run(later, plan.Waiting)
 		time.Sleep(2 * time.Minute)
 		st := h.run(later, plan.Waiting) // the kind's own step doesn't lapse

@@ -42,7 +42,7 @@ func TestALookBeforeTheClaimHandsOnWhatItFound(t *testing.T) {
 	if d := cmp.Diff(want, r.Preflight(t.Context(), &job.Claim.Plan)); d != "" {
 		t.Error(d)
 	}
-	want.OK, want.Text, want.Hint = true, "not looked at: consumer/toy can't without reading a value", ""
+	want.OK, want.Text, want.Hint = true, "not read; not looked at: consumer/toy can't without reading a value", ""
 	if d := cmp.Diff(want, r.Preview(t.Context(), &job.Claim.Plan)); d != "" {
 		t.Error(d)
 	}
