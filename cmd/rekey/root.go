@@ -35,7 +35,7 @@ Start with "rekey demo", then "rekey lint" in your own repository.`,
 	p.StringVar(&f.config, "config", ".github/rekey.yml", "the house rules, in the repository you stand in")
 	p.StringVar(&f.evidence, "evidence", "", "evidence store, instead of the configured one: s3://BUCKET/PREFIX or file://DIR")
 	p.StringVar(&f.actor, "actor", "", "the person who answers for it, by login (default: $REKEY_ACTOR, else $USER)")
-	root.AddCommand(newLint(f), newPlan(f), newApply(f), newRollback(f), newStatus(f), newOverdue(f), newVerify(f), newAttach(f),
+	root.AddCommand(newLint(f), newPlan(f), newApply(f), newRollback(f), newStatus(f), newOverdue(f), newReport(f), newVerify(f), newAttach(f),
 		newInit(f), newSchema(), newDemo(), newSandbox(f))
 	return root
 }

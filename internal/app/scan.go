@@ -25,9 +25,15 @@ import (
 // Scan says what state every secret of the registry is in: by the services, the journal and the registry. It changes
 // nothing. What can't be looked at is in the answer, and no error: only a journal that can't be read is one.
 func (a *App) Scan(ctx context.Context) (overdue.Scan, error) {
+	judged, _, err := a.scan(ctx)
+	return judged, err
+}
+
+// scan is Scan, and the rotations it saw.
+func (a *App) scan(ctx context.Context) (overdue.Scan, []Shown, error) {
 	s := scan{App: a, now: a.Clock.Now(), open: map[rotation.Chain]*overdue.Open{}, busy: map[string]bool{}, looks: map[rotation.Chain]overdue.Look{}}
 	if err := s.rotations(ctx); err != nil {
-		return overdue.Scan{}, err
+		return overdue.Scan{}, nil, err
 	}
 	for _, e := range a.Inputs.Registry.Entries {
 		s.secrets = append(s.secrets, s.secret(&e))
@@ -35,9 +41,9 @@ func (a *App) Scan(ctx context.Context) (overdue.Scan, error) {
 	s.surveys(ctx)
 	s.lock(ctx)
 	if err := s.ages(ctx); err != nil {
-		return overdue.Scan{}, err
+		return overdue.Scan{}, nil, err
 	}
-	return overdue.Judged(s.secrets, s.all(), s.strays, s.found, s.rules(), s.now), nil
+	return overdue.Judged(s.secrets, s.all(), s.strays, s.found, s.rules(), s.now), s.shown, nil
 }
 
 // lock sees whether the evidence store still keeps what it has.
@@ -60,6 +66,7 @@ func (s *scan) lock(ctx context.Context) {
 type scan struct {
 	*App
 	now     time.Time
+	shown   []Shown
 	secrets []overdue.Secret
 	open    map[rotation.Chain]*overdue.Open
 	busy    map[string]bool // IDs that open rotations recorded
@@ -90,7 +97,8 @@ func (s *scan) rotations(ctx context.Context) error {
 				Text: "its rotation " + r.Task.Rotation + " couldn't be looked at: " + cloud.Line(s.Scrub(r.Err.Error()))})
 		}
 	}
-	for _, v := range s.Shown(results) {
+	s.shown = s.Shown(results)
+	for _, v := range s.shown {
 		for i, e := range v.Environments {
 			st, d := v.View.Environments[i], e.Decision
 			for _, r := range e.Records {

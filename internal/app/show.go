@@ -72,9 +72,13 @@ func (t Task) In(environment string) *apply.Job {
 
 // BundleURL is where a person finds an environment's bundle: a label, and for a bucket its page in the S3 console.
 func (a *App) BundleURL(v report.View, s report.Standing) (label, link string) {
-	folder, err := evidence.BundleFolder(rotation.Chain{Environment: s.Name, Secret: v.Secret}, v.Rotation)
+	return a.bundleURL(rotation.Chain{Environment: s.Name, Secret: v.Secret}, v.Rotation)
+}
+
+func (a *App) bundleURL(c rotation.Chain, name string) (label, link string) {
+	folder, err := evidence.BundleFolder(c, name)
 	if err != nil {
-		return v.Rotation, ""
+		return name, ""
 	}
 	at := a.Inputs.Config.Evidence
 	at.Store = a.storeURL()

@@ -51,7 +51,7 @@ var importRules = []importRule{
 	{Rule: "text never reaches secret",
 		From: text, Not: "./internal/secret"},
 	{Rule: "only child imports os/exec",
-		From: "./internal/... ./cmd/... ./action", Except: "./internal/child", Not: "os/exec", Direct: true},
+		From: "./internal/... ./cmd/... ./action", Except: "./internal/child ./internal/report/browsertest", Not: "os/exec", Direct: true},
 	{Rule: "consumers and checks never import each other",
 		From: "./internal/consumer/* ./internal/check/*", Not: "./internal/consumer/* ./internal/check/*"},
 	{Rule: "kinds never import each other",
@@ -64,6 +64,8 @@ var importRules = []importRule{
 		From: "./internal/... ./cmd/... ./action", Except: "./internal/kind/kindtest ./internal/sandbox/github/openapitest", Not: "third-party", But: modules, Direct: true},
 	{Rule: "real database servers are for tests only",
 		From: "./internal/... ./cmd/... ./action", Not: "./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest"},
+	{Rule: "browsers are for tests only",
+		From: "./internal/... ./cmd/... ./action", Not: "./internal/report/browsertest"},
 	{Rule: "GitHub's API description is for tests only",
 		From: "./internal/... ./cmd/... ./action", Not: "./internal/sandbox/github/openapitest"},
 }

@@ -76,7 +76,7 @@ type sourceRule struct {
 const product = "./internal/... ./cmd/..."
 
 // suites are tests that other packages run: they may look at the clock and the environment as tests do.
-const suites = "./internal/kind/kindtest ./internal/evidence/evidencetest ./internal/report/reporttest ./internal/sandbox/github/openapitest ./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest"
+const suites = "./internal/kind/kindtest ./internal/evidence/evidencetest ./internal/report/reporttest ./internal/report/browsertest ./internal/sandbox/github/openapitest ./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest"
 
 var sourceRules = []sourceRule{
 	{"only apply and child wait; kindtest does in a bubble of synctest, where no real time passes, databasetest for real servers", product, "./internal/apply ./internal/child ./internal/kind/kindtest ./internal/kind/internal/databasetest",
