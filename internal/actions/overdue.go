@@ -15,6 +15,7 @@ import (
 	"github.com/rastup/rekey/internal/notice/scan"
 	"github.com/rastup/rekey/internal/overdue"
 	"github.com/rastup/rekey/internal/registry"
+	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/request"
 	"github.com/rastup/rekey/internal/rotation"
@@ -186,9 +187,11 @@ func (d *daily) tell(ctx context.Context) error {
 	if err == nil && !last.IsZero() && d.scan.At.Sub(last) > late {
 		o.Late = d.scan.At.Sub(last) - 24*time.Hour
 	}
+	all, told := d.escalations()
+	o.Told = told
 	body := comment.Overdue(d.scan, o)
 	d.summary(body)
-	t, err2 := p.Write(ctx, body, d.escalations())
+	t, err2 := p.Write(ctx, body, all)
 	d.said("status issue", t)
 	return errors.Join(err, err2)
 }
@@ -199,8 +202,35 @@ const late = 48 * time.Hour
 // nextScan is a day later, as the workflow's schedule has it.
 func nextScan(at time.Time) time.Time { return at.AddDate(0, 0, 1).Truncate(time.Minute) }
 
-// escalations are those whose time has come.
-func (d *daily) escalations() (all []comment.Escalation) { return nil }
+// escalations are those whose time has come. told says of each secret whom that is.
+func (d *daily) escalations() (all []comment.Escalation, told map[string]string) {
+	told = map[string]string{}
+	for _, one := range d.scan.Standings {
+		if one.Since.IsZero() {
+			continue
+		}
+		var levels []string
+		for _, l := range d.app.Inputs.Config.Levels(one.Tags) {
+			if d.scan.At.Before(one.Since.Add(l.After)) {
+				continue
+			}
+			levels = append(levels, l.Name)
+			all = append(all, comment.Escalation{Standing: one, Level: l.Name, Who: l.Who, After: days(l.After)})
+		}
+		if len(levels) > 0 {
+			told[one.Secret] = report.And(levels) + " told"
+		}
+	}
+	return all, told
+}
+
+// days is a length of time in days where it is some.
+func days(d time.Duration) string {
+	if n := int(d / (24 * time.Hour)); n > 0 && d%(24*time.Hour) == 0 {
+		return report.Count(n, "day")
+	}
+	return report.Span(d)
+}
 
 func (d *daily) said(what string, t notice.Tally) {
 	for _, f := range t.Findings {

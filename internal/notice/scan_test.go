@@ -16,7 +16,7 @@ func scanAt(at time.Time, secrets ...string) overdue.Scan {
 	s := overdue.Scan{At: at}
 	for _, name := range secrets {
 		s.Standings = append(s.Standings, overdue.Standing{Secret: name, Owner: "@ana-sec",
-			Here: overdue.Here{State: overdue.Overdue, Due: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Why: "the registry says so"}})
+			Here: overdue.Here{State: overdue.Overdue, Due: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Why: "the registry says so"}})
 	}
 	return s
 }
