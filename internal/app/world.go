@@ -132,7 +132,7 @@ func (a *App) Load(paths ...string) *problem.List {
 func (a *App) Check(paths ...string) *problem.List {
 	found := a.Load(paths...)
 	c := a.Inputs.Config
-	rules := workflows.Environments{File: c.File, Variables: c.Variables()}
+	rules := workflows.Environments{File: c.File, Variables: c.Variables(), Daily: c.Overdue.Requests != nil || c.Overdue.Escalate != nil}
 	for _, e := range c.Environments {
 		rules.All = append(rules.All, workflows.Environment{Name: e.Name, GitHub: e.GitHubEnvironment, Continue: e.ContinueEnvironment})
 	}
