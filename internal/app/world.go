@@ -158,7 +158,7 @@ func (a *App) session(ctx context.Context, environment, operator string) (*cloud
 	o.Region, o.Role, o.Writes = e.Region, e.Role, a.writes
 	if a.Preview {
 		if e.Preview == "" && a.Cloud.WebIdentity != nil {
-			return nil, rotation.Failf("name a read-only role as its preview", "%s has no role for pull requests", environment)
+			return nil, rotation.Failf("name a read-only role as its preview", "%s has no role that only looks", environment)
 		}
 		o.Role = cmp.Or(e.Preview, e.Role)
 	} else {
