@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
@@ -45,6 +46,7 @@ func (j *job) overdue(ctx context.Context) error {
 	d := &daily{job: j, scan: s, bot: cmp.Or(j.input("bot"), actionsBot)}
 	d.owners(ctx)
 	d.gates(ctx)
+	d.beat(ctx)
 	err = errors.Join(d.open(ctx), d.tell(ctx))
 	if found.Len() > 0 {
 		err = errors.Join(err, errSaid)
@@ -111,6 +113,21 @@ func (d *daily) gates(ctx context.Context) {
 			add(err)
 		}
 	}
+}
+
+// beat says outside GitHub that a look was there. What becomes of that stops nothing.
+func (d *daily) beat(ctx context.Context) {
+	err := d.app.Beat(ctx, d.scan)
+	if err == nil {
+		return
+	}
+	f := overdue.Finding{Rule: overdue.RuleHeartbeat, Text: cloud.Line(d.app.Scrub("the heartbeat wasn't put: " + err.Error())), Hint: "an alarm on it may go off though this look was there"}
+	var no *rotation.Failure
+	if errors.As(err, &no) && no.Hint != "" {
+		f.Hint = no.Hint
+	}
+	d.warn(f.Text + " (" + f.Hint + ")")
+	d.scan.Findings = append(d.scan.Findings, f)
 }
 
 // open keeps the pull requests for what is due right.

@@ -23,7 +23,6 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/secretsmanager"
 )
 
-
 // listed is a registry with a row of each fate.
 const listed = `| Secret | Kind | Owner | Interval | Last rotated | Tags | Due since | Exempt until |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -133,7 +132,7 @@ func TestScan(t *testing.T) {
 	before := len(w.world.Calls())
 	s := w.scan()
 	for _, c := range w.world.Calls()[before:] {
-		if !slices.ContainsFunc([]string{"List", "Describe", "GetCallerIdentity", "GetKeyRotationStatus", "GetObject"}, func(verb string) bool { return strings.HasPrefix(c.Operation, verb) }) {
+		if !slices.ContainsFunc([]string{"List", "Describe", "GetCallerIdentity", "GetKeyRotationStatus", "GetObject", "GetBucketVersioning"}, func(verb string) bool { return strings.HasPrefix(c.Operation, verb) }) {
 			t.Errorf("a scan called %s:%s", c.Service, c.Operation)
 		}
 	}
@@ -217,6 +216,38 @@ func TestScanOfAnOpenRotation(t *testing.T) {
 	}
 	if slices.ContainsFunc(s.Findings, func(f overdue.Finding) bool { return f.Secret == "app/database" && f.Environment == "dev" }) {
 		t.Errorf("%+v", s.Findings)
+	}
+}
+
+// A look says outside GitHub that it was there, by a session that can change nothing else.
+func TestHeartbeat(t *testing.T) {
+	w := newTown(t)
+	w.fates()
+	beat := func(s overdue.Scan) error {
+		t.Helper()
+		a := w.process()
+		a.Reads, a.Preview = true, true
+		if found := a.Load(); found.Len() > 0 {
+			t.Fatal(found)
+		}
+		return a.Beat(t.Context(), s)
+	}
+	s := w.scan()
+	if err := beat(s); err != nil || len(w.world.CloudWatch.Values(sandbox.Home, "Rekey", "Scans")) != 0 {
+		t.Errorf("none is configured: %v", err)
+	}
+	w.write(".github/rekey.yml", rules+"\noverdue: {heartbeat: {namespace: Rekey, region: us-east-1}}\n")
+	if err := beat(s); err != nil {
+		t.Fatal(err)
+	}
+	for metric, want := range map[string]int{"Scans": 1, "Overdue": s.Count(overdue.Overdue), "Stuck": s.Count(overdue.Stuck)} {
+		if got := w.world.CloudWatch.Values(sandbox.Home, "Rekey", metric); len(got) != 1 || got[0] != float64(want) {
+			t.Errorf("%s: %v, want %d", metric, got, want)
+		}
+	}
+	w.world.Deny("*", "cloudwatch:PutMetricData", "*")
+	if err := beat(s); err == nil || !strings.Contains(err.Error(), "cloudwatch:PutMetricData") {
+		t.Errorf("denied: %v", err)
 	}
 }
 

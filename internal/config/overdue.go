@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/problem"
@@ -21,7 +22,33 @@ type Overdue struct {
 	Requests *Requests `json:"requests,omitempty" yaml:"requests"`
 	// Escalate says who of escalation is told what stays overdue or stuck, and after how long. Default: the owner alone.
 	Escalate *Escalate `json:"escalate,omitempty" yaml:"escalate"`
+	// Heartbeat is a metric in CloudWatch that each look puts a value of, so that an alarm outside GitHub notices when the
+	// looks stop. Default: none.
+	Heartbeat *Heartbeat `json:"heartbeat,omitempty" yaml:"heartbeat"`
 }
+
+// Heartbeat is where each look says that it was there: metrics Scans, Overdue and Stuck, without dimensions.
+type Heartbeat struct {
+	// Namespace of the metrics, like Rekey.
+	Namespace string `json:"namespace" yaml:"namespace" rekey:"required"`
+	// Region of AWS. Default: the standard configuration's.
+	Region string `json:"region,omitempty" yaml:"region"`
+	// Role is the ARN of an IAM role that puts the values, and can do nothing else. Default: the credentials that are there.
+	Role string `json:"role,omitempty" yaml:"role"`
+}
+
+// Check is what the fields' types can't say; see problem.Checker.
+func (h *Heartbeat) Check(r *problem.Report) {
+	if r.Has("namespace") && (!namespaceName().MatchString(h.Namespace) || strings.HasPrefix(h.Namespace, "AWS/")) {
+		r.Add("namespace", "name", "use letters, digits and . - _ / # : not at its beginning, at most 255, and none of AWS's own", "%s can't be a namespace of metrics", problem.Quote(h.Namespace))
+	}
+	if r.Has("region") && !regionName().MatchString(h.Region) {
+		r.Add("region", "value", "write it like us-east-1", "%s isn't an AWS region", problem.Quote(h.Region))
+	}
+	checkRole(r, "role", h.Role)
+}
+
+var namespaceName = lazy(`^[\w.\-/#][\w.\-/#:]{0,254}$`)
 
 // Escalate says how long after its date, or after its rotation got stuck, who is told of a secret besides its owner. Who
 // that is stands in escalation.

@@ -84,6 +84,28 @@ func TestTheStatusIssueTellsOnceADayThatNothingChanged(t *testing.T) {
 	}
 }
 
+// Whoever it writes as: the time is that of an App's issue, never that of a person's.
+func TestWhenTheLookWasThereLast(t *testing.T) {
+	r := newRig(t, 1)
+	ask := func() time.Time {
+		t.Helper()
+		at, err := scan.Looked(t.Context(), r.program(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	if at := ask(); !at.IsZero() {
+		t.Errorf("%s, without any issue", at)
+	}
+	first := r.clock.Now().UTC().Truncate(time.Second)
+	r.settle(func() pass { return r.scans(nil, "team/one") })
+	r.OpenIssue("eve", "mine", text.Overdue(scanAt(first.AddDate(1, 0, 0)), text.OverdueOptions{}), scan.Label)
+	if at := ask(); at.Before(first) || at.After(r.clock.Now()) {
+		t.Errorf("%s, want some time from %s on", at, first)
+	}
+}
+
 func TestPeopleAreToldOnce(t *testing.T) {
 	r := newRig(t, 1)
 	r.settle(func() pass { return r.scans(nil, "team/one") })

@@ -125,7 +125,7 @@ func TestTrustPoliciesAdmitTheirJobsAlone(t *testing.T) {
 	jobs := []token{
 		{[]string{"evidence-reader"}, claims(false, "ref:"+mainRef, mainRef, "rotate.yml")},
 		{[]string{"preview"}, claims(false, "pull_request", pullRef, "rotation-plan.yml")},
-		{[]string{"evidence-reader", "preview"}, claims(false, "environment:"+bot, mainRef, "rotation-overdue.yml")},
+		{[]string{"evidence-reader", "heartbeat", "preview"}, claims(false, "environment:"+bot, mainRef, "rotation-overdue.yml")},
 	}
 	for _, g := range r.gates {
 		for _, gate := range []string{g.GitHub, "rekey-" + g.Name + "-continue"} {
@@ -303,6 +303,7 @@ func TestTheDailyLookHasItsPermissions(t *testing.T) {
 		"preview-permissions": {"secretsmanager:ListSecrets", "secretsmanager:ListSecretVersionIds", "secretsmanager:DescribeSecret",
 			"kms:ListAliases", "kms:ListKeys", "kms:DescribeKey", "kms:GetKeyRotationStatus"},
 		"evidence-reader-permissions": {"s3:GetObject", "s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"},
+		"heartbeat-permissions":       {"cloudwatch:PutMetricData"},
 	} {
 		var allowed []string
 		for _, s := range all[role].Statement {
@@ -314,6 +315,9 @@ func TestTheDailyLookHasItsPermissions(t *testing.T) {
 			if !slices.Contains(allowed, a) {
 				t.Errorf("%s lacks %s", role, a)
 			}
+		}
+		if role == "heartbeat-permissions" && (len(allowed) != 1 || !slices.Equal(all[role].Statement[0].Condition["StringEquals"]["cloudwatch:namespace"], oneOrMore{"Rekey"})) {
+			t.Errorf("%s allows %q, in any namespace", role, allowed)
 		}
 	}
 }
