@@ -3,7 +3,7 @@ package rekey
 
 import "embed"
 
-// Workflows are .github/workflows/rotate.yml and rotation-plan.yml, and action.yml.
+// Workflows are .github/workflows/rotate.yml, rotation-plan.yml and rotation-overdue.yml, and action.yml.
 //
-//go:embed .github/workflows/rotate.yml .github/workflows/rotation-plan.yml action.yml
+//go:embed .github/workflows/rotate.yml .github/workflows/rotation-plan.yml .github/workflows/rotation-overdue.yml action.yml
 var Workflows embed.FS

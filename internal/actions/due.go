@@ -11,9 +11,11 @@ import (
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/notice/incident"
+	"github.com/rastup/rekey/internal/notice/scan"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/policy"
 	"github.com/rastup/rekey/internal/question"
+	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -49,6 +51,7 @@ func (j *job) due(ctx context.Context) error {
 	if err := errors.Join(s.again(ctx, tasks), s.rollback(ctx)); err != nil {
 		return err
 	}
+	s.looked(ctx)
 	s.continues(ctx)
 	s.origins(ctx)
 	silent := s.ask(ctx)
@@ -65,6 +68,24 @@ func (j *job) due(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// looked says when the daily look has stopped: GitHub ends schedules of repositories in which nothing happens, and nobody
+// else here would notice. One job of a run asks.
+func (s *survey) looked(ctx context.Context) {
+	if s.app.Inputs.Config.Overdue.Requests == nil || strings.HasPrefix(s.Getenv("GITHUB_JOB"), "after-") {
+		return
+	}
+	last, err := scan.Looked(ctx, s.hub)
+	switch ago := s.Clock.Now().Sub(last); {
+	case err != nil:
+		s.warn("when the daily look was there last can't be told: " + s.app.Scrub(err.Error()))
+	case !last.IsZero() && ago > late:
+		text := fmt.Sprintf("the daily look for what is due was there last on %s, %s ago: see whether GitHub has stopped the schedule of rotation-overdue.yml, and run it",
+			last.UTC().Format("2006-01-02 15:04 UTC"), report.Span(ago.Truncate(time.Hour)))
+		s.warn(text)
+		s.summary("⚠️ " + strings.ToUpper(text[:1]) + text[1:] + ".")
+	}
 }
 
 // awaited says whether jobs of this run wait for what this one found: the last one's nobody does.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/github"
 	"github.com/rastup/rekey/internal/notice"
@@ -15,6 +16,7 @@ import (
 	"github.com/rastup/rekey/internal/notice/scan"
 	"github.com/rastup/rekey/internal/overdue"
 	"github.com/rastup/rekey/internal/registry"
+	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/request"
 	"github.com/rastup/rekey/internal/rotation"
@@ -44,6 +46,7 @@ func (j *job) overdue(ctx context.Context) error {
 	d := &daily{job: j, scan: s, bot: cmp.Or(j.input("bot"), actionsBot)}
 	d.owners(ctx)
 	d.gates(ctx)
+	d.beat(ctx)
 	err = errors.Join(d.open(ctx), d.tell(ctx))
 	if found.Len() > 0 {
 		err = errors.Join(err, errSaid)
@@ -110,6 +113,21 @@ func (d *daily) gates(ctx context.Context) {
 			add(err)
 		}
 	}
+}
+
+// beat says outside GitHub that a look was there. What becomes of that stops nothing.
+func (d *daily) beat(ctx context.Context) {
+	err := d.app.Beat(ctx, d.scan)
+	if err == nil {
+		return
+	}
+	f := overdue.Finding{Rule: overdue.RuleHeartbeat, Text: cloud.Line(d.app.Scrub("the heartbeat wasn't put: " + err.Error())), Hint: "an alarm on it may go off though this look was there"}
+	var no *rotation.Failure
+	if errors.As(err, &no) && no.Hint != "" {
+		f.Hint = no.Hint
+	}
+	d.warn(f.Text + " (" + f.Hint + ")")
+	d.scan.Findings = append(d.scan.Findings, f)
 }
 
 // open keeps the pull requests for what is due right.
@@ -186,9 +204,11 @@ func (d *daily) tell(ctx context.Context) error {
 	if err == nil && !last.IsZero() && d.scan.At.Sub(last) > late {
 		o.Late = d.scan.At.Sub(last) - 24*time.Hour
 	}
+	all, told := d.escalations()
+	o.Told = told
 	body := comment.Overdue(d.scan, o)
 	d.summary(body)
-	t, err2 := p.Write(ctx, body, d.escalations())
+	t, err2 := p.Write(ctx, body, all)
 	d.said("status issue", t)
 	return errors.Join(err, err2)
 }
@@ -199,8 +219,35 @@ const late = 48 * time.Hour
 // nextScan is a day later, as the workflow's schedule has it.
 func nextScan(at time.Time) time.Time { return at.AddDate(0, 0, 1).Truncate(time.Minute) }
 
-// escalations are those whose time has come.
-func (d *daily) escalations() (all []comment.Escalation) { return nil }
+// escalations are those whose time has come. told says of each secret whom that is.
+func (d *daily) escalations() (all []comment.Escalation, told map[string]string) {
+	told = map[string]string{}
+	for _, one := range d.scan.Standings {
+		if one.Since.IsZero() {
+			continue
+		}
+		var levels []string
+		for _, l := range d.app.Inputs.Config.Levels(one.Tags) {
+			if d.scan.At.Before(one.Since.Add(l.After)) {
+				continue
+			}
+			levels = append(levels, l.Name)
+			all = append(all, comment.Escalation{Standing: one, Level: l.Name, Who: l.Who, After: days(l.After)})
+		}
+		if len(levels) > 0 {
+			told[one.Secret] = report.And(levels) + " told"
+		}
+	}
+	return all, told
+}
+
+// days is a length of time in days where it is some.
+func days(d time.Duration) string {
+	if n := int(d / (24 * time.Hour)); n > 0 && d%(24*time.Hour) == 0 {
+		return report.Count(n, "day")
+	}
+	return report.Span(d)
+}
 
 func (d *daily) said(what string, t notice.Tally) {
 	for _, f := range t.Findings {

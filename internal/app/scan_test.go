@@ -219,6 +219,38 @@ func TestScanOfAnOpenRotation(t *testing.T) {
 	}
 }
 
+// A look says outside GitHub that it was there, by a session that can change nothing else.
+func TestHeartbeat(t *testing.T) {
+	w := newTown(t)
+	w.fates()
+	beat := func(s overdue.Scan) error {
+		t.Helper()
+		a := w.process()
+		a.Reads, a.Preview = true, true
+		if found := a.Load(); found.Len() > 0 {
+			t.Fatal(found)
+		}
+		return a.Beat(t.Context(), s)
+	}
+	s := w.scan()
+	if err := beat(s); err != nil || len(w.world.CloudWatch.Values(sandbox.Home, "Rekey", "Scans")) != 0 {
+		t.Errorf("none is configured: %v", err)
+	}
+	w.write(".github/rekey.yml", rules+"\noverdue: {heartbeat: {namespace: Rekey, region: us-east-1}}\n")
+	if err := beat(s); err != nil {
+		t.Fatal(err)
+	}
+	for metric, want := range map[string]int{"Scans": 1, "Overdue": s.Count(overdue.Overdue), "Stuck": s.Count(overdue.Stuck)} {
+		if got := w.world.CloudWatch.Values(sandbox.Home, "Rekey", metric); len(got) != 1 || got[0] != float64(want) {
+			t.Errorf("%s: %v, want %d", metric, got, want)
+		}
+	}
+	w.world.Deny("*", "cloudwatch:PutMetricData", "*")
+	if err := beat(s); err == nil || !strings.Contains(err.Error(), "cloudwatch:PutMetricData") {
+		t.Errorf("denied: %v", err)
+	}
+}
+
 func (w *town) golden(name, got string) {
 	w.t.Helper()
 	seen := map[string]string{}

@@ -132,7 +132,7 @@ func (a *App) Load(paths ...string) *problem.List {
 func (a *App) Check(paths ...string) *problem.List {
 	found := a.Load(paths...)
 	c := a.Inputs.Config
-	rules := workflows.Environments{File: c.File, Variables: c.Variables()}
+	rules := workflows.Environments{File: c.File, Variables: c.Variables(), Daily: c.Overdue.Requests != nil || c.Overdue.Escalate != nil}
 	for _, e := range c.Environments {
 		rules.All = append(rules.All, workflows.Environment{Name: e.Name, GitHub: e.GitHubEnvironment, Continue: e.ContinueEnvironment})
 	}
@@ -159,7 +159,7 @@ func (a *App) session(ctx context.Context, environment, operator string) (*cloud
 	o.Region, o.Role, o.Writes = e.Region, e.Role, a.writes
 	if a.Preview {
 		if e.Preview == "" && a.Cloud.WebIdentity != nil {
-			return nil, rotation.Failf("name a read-only role as its preview", "%s has no role for pull requests", environment)
+			return nil, rotation.Failf("name a read-only role as its preview", "%s has no role that only looks", environment)
 		}
 		o.Role = cmp.Or(e.Preview, e.Role)
 	} else {

@@ -18,6 +18,7 @@ type fence struct {
 	writes *rate.Limiter
 	paces  *Paces
 	open   bool
+	opens  string // for this operation alone
 }
 
 // RoundTrip ends within limit of the call's turn, which some reads wait for, too. A changing call waits for its
@@ -31,7 +32,7 @@ func (f *fence) RoundTrip(req *http.Request) (*http.Response, error) {
 		return send.Read(f.base, req, f.limit)
 	}
 	lease := rotation.FenceOf(ctx)
-	if f.open {
+	if f.open || f.opens != "" && f.opens == service+" "+op {
 		lease = unfenced{}
 	} else if err := f.writes.Wait(ctx); err != nil {
 		return nil, send.Refuse(req, fmt.Errorf("%s %s waits for its turn: %w", service, op, err))

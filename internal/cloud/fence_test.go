@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -148,6 +150,22 @@ func TestUnfencedEvidenceLeavesWithoutALease(t *testing.T) {
 		func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
 	if sent.Load() != 2 || len(g.asked)+g.unanswered != 0 {
 		t.Errorf("%d calls left, want 2; the rotation's fence was asked %d times and told %d times", sent.Load(), len(g.asked), g.unanswered)
+	}
+}
+
+// A session that is let one operation through is let no other.
+func TestOneUnfencedCallLeavesWithoutALease(t *testing.T) {
+	s, sent := answers(t, Options{UnfencedCall: "CloudWatch PutMetricData"}, status(200, ""))
+	_, _ = s.CloudWatch().PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("Rekey"), MetricData: []cloudwatchtypes.MetricDatum{}},
+		func(o *cloudwatch.Options) { o.Retryer = aws.NopRetryer{} })
+	if sent.Load() != 1 {
+		t.Errorf("%d calls left, want 1", sent.Load())
+	}
+	if err := put(t.Context(), s); !errors.Is(err, rotation.ErrNoLease) || sent.Load() != 1 {
+		t.Errorf("another call: %v, %d left", err, sent.Load())
+	}
+	if _, err := s.CloudWatch().PutDashboard(t.Context(), &cloudwatch.PutDashboardInput{DashboardName: aws.String("a"), DashboardBody: aws.String("{}")}); !errors.Is(err, rotation.ErrNoLease) || sent.Load() != 1 {
+		t.Errorf("another call of the service: %v, %d left", err, sent.Load())
 	}
 }
 

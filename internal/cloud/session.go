@@ -61,6 +61,9 @@ type Options struct {
 	// Unfenced lets changing calls leave without a lease. Only for the evidence store and its log copy: there
 	// the conditional write decides who may go on, so it can't wait for that decision.
 	Unfenced bool
+	// UnfencedCall lets one operation leave without a lease, like "CloudWatch PutMetricData", and no other. Only for what
+	// no rotation depends on.
+	UnfencedCall string
 }
 
 // A Session is one environment's clients. They may be used by many goroutines and share connections,
@@ -95,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 		return nil, err
 	}
 	cfg.HTTPClient = &http.Client{
-		Transport: &fence{base: base(cfg.HTTPClient), limit: o.CallLimit, writes: o.Writes, paces: o.Paces, open: o.Unfenced},
+		Transport: &fence{base: base(cfg.HTTPClient), limit: o.CallLimit, writes: o.Writes, paces: o.Paces, open: o.Unfenced, opens: o.UnfencedCall},
 		// A signed call, which may carry a value, goes to its endpoint and nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -127,6 +127,7 @@ func (c *Config) Check(r *problem.Report) {
 		c.checkGitHub(r, i)
 	}
 	c.checkTold(r)
+	c.checkLevels(r)
 }
 
 // checkGitHub keeps an approval for one environment from opening another.

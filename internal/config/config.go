@@ -69,8 +69,8 @@ type Environment struct {
 	// Entry is the ARN of an IAM role that a workflow's OIDC token is exchanged for; Role is then assumed from it
 	// with the operator as source identity. Default: the token is exchanged for Role itself.
 	Entry string `json:"entry,omitempty" yaml:"entry"`
-	// Preview is the ARN of an IAM role that only reads metadata, for the live preflight of pull requests. Default:
-	// pull requests have none.
+	// Preview is the ARN of an IAM role that only reads metadata, for the live preflight of pull requests and the daily
+	// look. Default: pull requests have none, and nothing looks how old what is live is.
 	Preview string `json:"preview,omitempty" yaml:"preview"`
 }
 

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,32 @@ func TestTicketsOfTheDocumentation(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d examples", n)
+	}
+}
+
+// The example of docs/github.md is taken as it stands there, and shows every key.
+func TestTheDailyLookOfTheDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../../docs/github.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\noverdue:")
+	block, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("no example")
+	}
+	o := parse(t, least+"escalation: {primary: [\"@a\"], secondary: [\"@b\"], liaison: {pci: [\"@c\"]}}\noverdue:"+block).Overdue
+	for i := range reflect.TypeFor[config.Overdue]().NumField() {
+		if reflect.ValueOf(o).Field(i).IsZero() {
+			t.Errorf("the example doesn't show %s", reflect.TypeFor[config.Overdue]().Field(i).Name)
+		}
+	}
+	for _, part := range []any{*o.Requests, *o.Escalate} {
+		for i := range reflect.TypeOf(part).NumField() {
+			if reflect.ValueOf(part).Field(i).IsZero() {
+				t.Errorf("the example doesn't show %T.%s", part, reflect.TypeOf(part).Field(i).Name)
+			}
+		}
 	}
 }
 

@@ -63,6 +63,27 @@ notifications:
 	}
 }
 
+// Who isn't named for a secret's tags isn't told of it; who is told first is first.
+func TestWhoIsToldOfWhatStaysOverdue(t *testing.T) {
+	day := 24 * time.Hour
+	c := parse(t, least+`
+escalation: {primary: ["@rastup/security-oncall"], secondary: ["@sam-sre"], liaison: {pci: ["@rastup/audit"]}}
+overdue: {escalate: {primary: 7d, secondary: 14d, liaison: 10d}}
+`)
+	primary := config.Level{Name: "primary", Who: []string{"@rastup/security-oncall"}, After: 7 * day}
+	secondary := config.Level{Name: "secondary", Who: []string{"@sam-sre"}, After: 14 * day}
+	liaison := config.Level{Name: "liaison", Who: []string{"@rastup/audit"}, After: 10 * day}
+	if d := cmp.Diff([]config.Level{primary, secondary}, c.Levels([]string{"card"})); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]config.Level{primary, liaison, secondary}, c.Levels([]string{"pci"})); d != "" {
+		t.Error(d)
+	}
+	if l := parse(t, least).Levels([]string{"pci"}); l != nil {
+		t.Errorf("%+v", l)
+	}
+}
+
 // What people copy from docs/github.md is right, and shows every key.
 func TestThePageOfGitHubSaysWhoIsTold(t *testing.T) {
 	page, err := os.ReadFile("../../docs/github.md")

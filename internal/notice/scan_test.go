@@ -16,7 +16,7 @@ func scanAt(at time.Time, secrets ...string) overdue.Scan {
 	s := overdue.Scan{At: at}
 	for _, name := range secrets {
 		s.Standings = append(s.Standings, overdue.Standing{Secret: name, Owner: "@ana-sec",
-			Here: overdue.Here{State: overdue.Overdue, Due: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Why: "the registry says so"}})
+			Here: overdue.Here{State: overdue.Overdue, Due: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Why: "the registry says so"}})
 	}
 	return s
 }
@@ -81,6 +81,28 @@ func TestTheStatusIssueTellsOnceADayThatNothingChanged(t *testing.T) {
 	r.settle(func() pass { return r.scans(nil, "team/one") })
 	if n := edits() - before; n != 1 {
 		t.Errorf("%d edits a day later, want 1", n)
+	}
+}
+
+// Whoever it writes as: the time is that of an App's issue, never that of a person's.
+func TestWhenTheLookWasThereLast(t *testing.T) {
+	r := newRig(t, 1)
+	ask := func() time.Time {
+		t.Helper()
+		at, err := scan.Looked(t.Context(), r.program(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	if at := ask(); !at.IsZero() {
+		t.Errorf("%s, without any issue", at)
+	}
+	first := r.clock.Now().UTC().Truncate(time.Second)
+	r.settle(func() pass { return r.scans(nil, "team/one") })
+	r.OpenIssue("eve", "mine", text.Overdue(scanAt(first.AddDate(1, 0, 0)), text.OverdueOptions{}), scan.Label)
+	if at := ask(); at.Before(first) || at.After(r.clock.Now()) {
+		t.Errorf("%s, want some time from %s on", at, first)
 	}
 }
 

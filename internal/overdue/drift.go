@@ -30,6 +30,7 @@ const (
 	RuleOwner            = "owner"
 	RuleGate             = "gate"
 	RuleLock             = "evidence-lock"
+	RuleHeartbeat        = "heartbeat"
 	RuleNotSeen          = "not-seen" // what couldn't be looked at
 )
 

@@ -54,13 +54,13 @@ func judge(s Secret, p Place, r Rules, now time.Time) Here {
 	switch {
 	case p.Open != nil:
 		h.State, h.Why = InProgress, p.Open.Short
-		if still, stuck := p.Open.stuck(passed, r, now); stuck {
-			h.State, h.Why = Stuck, still
+		if since := p.Open.stuck(h.Due, r); p.Open.Failed || !now.Before(since) {
+			h.State, h.Why, h.Since = Stuck, p.Open.still(r, now), since
 		}
 	case !s.Exempt.Date.IsZero() && now.Before(s.Exempt.Date.AddDate(0, 0, 1)):
 		h.State, h.Why = Exempt, "until "+day(s.Exempt.Date)+": "+s.Exempt.Why
 	case passed:
-		h.State = Overdue
+		h.State, h.Since = Overdue, h.Due
 	case h.Due.IsZero(), h.Age != nil && h.Age.Before:
 		h.State = Unknown
 	case !now.Before(h.Due.Add(-r.Soon)):
@@ -105,19 +105,39 @@ func (a *Age) text(s Secret, now time.Time) string {
 	return fmt.Sprintf("%s%s old, interval %s%s", count(days, "day"), more, s.Interval, by)
 }
 
-// stuck says what an open rotation stands still at. passed says that the secret's date has.
-func (o *Open) stuck(passed bool, r Rules, now time.Time) (string, bool) {
-	still := now.Sub(o.Moved)
+// stuck is from when on an open rotation counts as stuck. due is the secret's date; zero: unknown.
+func (o *Open) stuck(due time.Time, r Rules) time.Time {
+	stood := o.Moved.Add(r.Still)
 	switch {
 	case o.Failed:
-		return o.Short, true
-	case still < r.Still:
-	case o.Until.IsZero(), !now.Before(o.Until.Add(r.Still)):
-		return fmt.Sprintf("%s, for %s", o.Short, count(int(still.Hours()/24), "day")), true
-	case passed && !o.Retained: // deferred, again and again
-		return fmt.Sprintf("%s, for %s, and its date has passed", o.Short, count(int(still.Hours()/24), "day")), true
+		return o.Moved
+	case o.Until.IsZero():
+		return stood
 	}
-	return "", false
+	since := latest(stood, o.Until.Add(r.Still))
+	if deferred := latest(stood, due); !o.Retained && !due.IsZero() && deferred.Before(since) { // again and again
+		since = deferred
+	}
+	return since
+}
+
+// still says what a rotation that is stuck stands at.
+func (o *Open) still(r Rules, now time.Time) string {
+	if o.Failed {
+		return o.Short
+	}
+	text := fmt.Sprintf("%s, for %s", o.Short, count(int(now.Sub(o.Moved).Hours()/24), "day"))
+	if !o.Until.IsZero() && now.Before(o.Until.Add(r.Still)) {
+		text += ", and its date has passed"
+	}
+	return text
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func count(n int, unit string) string {

@@ -86,6 +86,39 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// Who is told, and when, counts from the day on which somebody should have moved.
+func TestSinceWhenASecretIsOverdueOrStuck(t *testing.T) {
+	rules := Rules{Soon: DefaultSoon, Still: DefaultStill}
+	open := func(age int, o Open) Secret {
+		return secret(Place{Environment: "prod", Ages: []Age{live(age)}, Open: &o})
+	}
+	for _, c := range []struct {
+		name string
+		of   Secret
+		want string // its state, and since when
+	}{
+		{"young", secret(place("prod", live(1))), "current"},
+		{"overdue", secret(place("prod", live(97))), "overdue 2026-11-15"},
+		{"marked", with(secret(place("prod", live(1))), Mark{Date: days(1), Why: "read"}, Mark{}), "overdue 2026-11-21"},
+		{"nobody moves", open(97, Open{Moved: days(10)}), "stuck 2026-11-15"},
+		{"not yet", open(97, Open{Moved: days(2)}), "in progress"},
+		{"failed", open(97, Open{Moved: days(2), Failed: true}), "stuck 2026-11-20"},
+		{"nobody came to its window", open(20, Open{Moved: days(10), Until: days(6)}), "stuck 2026-11-19"},
+		{"deferred past its date, stood already", open(92, Open{Moved: days(10), Until: days(-5)}), "stuck 2026-11-20"},
+		{"deferred past its date, moved lately", open(97, Open{Moved: days(4), Until: days(-5)}), "stuck 2026-11-21"},
+		{"retained past its date", open(97, Open{Moved: days(10), Until: days(-5), Retained: true}), "in progress"},
+	} {
+		s := Judge(c.of, rules, now)
+		got := string(s.State)
+		if !s.Since.IsZero() {
+			got += " " + day(s.Since)
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 func with(s Secret, due, exempt Mark) Secret {
 	// A mark is a day of the calendar.
 	s.Due, s.Exempt = due, exempt

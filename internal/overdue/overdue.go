@@ -107,6 +107,7 @@ type Here struct {
 	Due         time.Time `json:"due,omitzero"`  // zero: unknown
 	Why         string    `json:"why"`
 	Open        *Open     `json:"open,omitempty"`
+	Since       time.Time `json:"since,omitzero"` // it is stuck or overdue; zero otherwise
 }
 
 // A Standing is the state of a secret: its most urgent environment's.

@@ -46,6 +46,43 @@ func TestAlarmsAreShownByTypeWithTheirHistory(t *testing.T) {
 	refused(t, err, 403, "AccessDenied", "User: arn:aws:iam::111111111111:user/operator is not authorized to perform: cloudwatch:DescribeAlarms on resource: arn:aws:cloudwatch:us-east-1:111111111111:alarm:* with an explicit deny in an identity-based policy")
 }
 
+func TestMetricDataThatIsPutIsThere(t *testing.T) {
+	b := newBench(t)
+	c := watch(b)
+	put := func(namespace string, data ...types.MetricDatum) error {
+		_, err := c.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: &namespace, MetricData: data})
+		return err
+	}
+	datum := func(name string, value float64, at time.Time) types.MetricDatum {
+		return types.MetricDatum{MetricName: &name, Value: &value, Unit: types.StandardUnitCount, Timestamp: &at}
+	}
+	if err := put("Rekey", datum("Scans", 1, start), datum("Overdue", 3, start.Add(-13*24*time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	if v := b.world.CloudWatch.Values(sandbox.Home, "Rekey", "Overdue"); len(v) != 1 || v[0] != 3 {
+		t.Errorf("%v", v)
+	}
+	for name, c := range map[string]struct {
+		err     error
+		code    string
+		message string
+	}{
+		"AWS's namespace": {put("AWS/Rekey", datum("Scans", 1, start)), "InvalidParameterValue", "The value AWS/Rekey for parameter Namespace is invalid."},
+		"no data":         {put("Rekey"), "MissingParameter", ""},
+		"no name":         {put("Rekey", datum("", 1, start)), "MissingParameter", ""},
+		"no value":        {put("Rekey", types.MetricDatum{MetricName: aws.String("Scans")}), "MissingParameter", ""},
+		"too old":         {put("Rekey", datum("Scans", 1, start.Add(-15*24*time.Hour))), "InvalidParameterValue", "The parameter MetricData.member.1.Timestamp must specify a time within the past two weeks."},
+		"too far ahead":   {put("Rekey", datum("Scans", 1, start), datum("Scans", 1, start.Add(3*time.Hour))), "InvalidParameterValue", ""},
+	} {
+		t.Run(name, func(t *testing.T) { refused(t, c.err, 400, c.code, c.message) })
+	}
+	if v := b.world.CloudWatch.Values(sandbox.Home, "Rekey", "Scans"); len(v) != 1 {
+		t.Errorf("what was refused is there: %v", v)
+	}
+	b.world.Deny("*", "cloudwatch:PutMetricData", "*")
+	refused(t, put("Rekey", datum("Scans", 1, start)), 403, "AccessDenied", "")
+}
+
 func TestMetricDataIsLateAndComesInParts(t *testing.T) {
 	b := newBench(t)
 	c, w := watch(b), b.world.CloudWatch

@@ -130,7 +130,7 @@ func name(r *wire.Request) (target string) {
 	}
 	if r.Service == "monitoring" { // Smithy's RPC v2: /service/NAME/operation/OPERATION
 		r.Operation = r.Path[strings.LastIndexByte(r.Path, '/')+1:]
-		if body, err := wire.FromCBOR(r.Body); err == nil {
+		if body, err := wire.FromCBOR(wire.Unzip(r.HTTP, r.Body)); err == nil {
 			r.Body = body
 		}
 		return cloudwatch.Target(r)

@@ -60,8 +60,23 @@ func (c *checker) starts(job problem.Field) {
 	}
 }
 
+// looks judges one step that looks for what is due: it writes to GitHub, and so it mustn't be trusted by what rotates.
+func (c *checker) looks(u use) {
+	c.looked = c.looked || u.command == "overdue"
+	for _, env := range c.cfg.All {
+		if u.gate.Value == env.GitHub || u.gate.Value != "" && u.gate.Value == env.Continue {
+			c.list.Add(c.gate(u), "wrong-environment", "give it one of its own: environment: rekey-bot",
+				"job %s writes to GitHub behind %s, whose jobs rotate in %s", problem.Quote(u.job.Value), gated(u.gate.Value), env.Name)
+		}
+	}
+}
+
 // missing reports environments without a job.
 func (c *checker) missing() {
+	if c.cfg.Daily && !c.looked {
+		c.list.Add(c.first.Pos(), "no-job", "add the workflow rotation-overdue.yml, as docs/github.md shows",
+			"no job looks for what is due: what %s says under overdue would never happen", problem.Plain(c.cfg.File))
+	}
 	for _, env := range c.cfg.All {
 		if !c.rotated[env.Name] {
 			c.list.Add(c.first.Pos(), "no-job", "add the jobs "+env.Name+" and after-"+env.Name+" in their place in the order, as docs/github.md shows",

@@ -1,5 +1,6 @@
 // Package workflows owns what rekey lint says of a repository's GitHub workflows: that every environment of the house
-// rules has a job that rotates in it, behind the GitHub Environment the rules name for it. It looks at no workflow that
+// rules has a job that rotates in it, behind the GitHub Environment the rules name for it, and that the daily look for what
+// is due, where they want one, is behind none of those. It looks at no workflow that
 // doesn't use the action, has no opinion on what GitHub itself would refuse, and never reaches GitHub.
 package workflows
 
@@ -24,6 +25,8 @@ type Environments struct {
 	// Variables hold addresses and keys of places outside GitHub.
 	Variables []string
 	Starts    bool // some secret has a workflow of this repository for a consumer
+	// Daily says that they want a daily look for what is due.
+	Daily bool
 }
 
 // An Environment is one environment of the house rules.
@@ -73,6 +76,7 @@ type checker struct {
 	list      *problem.List
 	first     *problem.Node // the jobs of the first workflow that rotates
 	rotated   map[string]bool
+	looked    bool            // a job looks for what is due
 	continued map[string]bool // "" is all: a job that takes them from a matrix
 }
 
@@ -95,6 +99,9 @@ func (c *checker) file(name string) {
 	}
 	for _, job := range fields(jobs) {
 		for _, use := range c.uses(fields(root), job) {
+			if use.command == "overdue" || use.command == "dates" {
+				c.looks(use)
+			}
 			if use.command != "due" && use.command != "apply" {
 				continue
 			}

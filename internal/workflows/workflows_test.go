@@ -39,6 +39,8 @@ func TestProblemsAsPeopleSeeThem(t *testing.T) {
 				switch f.Name {
 				case "want":
 					want = i
+				case "daily":
+					rules.Daily = true
 				case "variables":
 					rules.Variables = strings.Fields(string(f.Data))
 				default:
@@ -70,9 +72,9 @@ func TestProblemsAsPeopleSeeThem(t *testing.T) {
 func TestOwnWorkflows(t *testing.T) {
 	fsys := os.DirFS("../..")
 	l := &problem.List{}
-	starts := house
-	starts.Starts = true
-	workflows.Check(fsys, starts, l)
+	ours := house
+	ours.Starts, ours.Daily = true, true
+	workflows.Check(fsys, ours, l)
 	if l.Len() > 0 {
 		t.Error(l)
 	}

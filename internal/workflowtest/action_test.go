@@ -72,9 +72,9 @@ func handsOver(r *repo) (found []string) {
 	return found
 }
 
-// takes: bot and token have no use in our own workflows, and people's rely on them.
+// takes: some have no use in our own workflows, and people's rely on them.
 func takes(r *repo) (found []string) {
-	for _, name := range strings.Fields("command environment requests shard question again break_glass rollback config evidence actor token bot") {
+	for _, name := range strings.Fields("command environment requests shard question again break_glass rollback fail_on config evidence actor token bot") {
 		if _, ok := r.action.Inputs[name]; !ok {
 			found = append(found, actionYML+": no input "+name)
 		}

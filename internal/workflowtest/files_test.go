@@ -21,6 +21,7 @@ const (
 	program   = "internal/actions/actions.go"
 	rotate    = folder + "rotate.yml"
 	planning  = folder + "rotation-plan.yml"
+	daily     = folder + "rotation-overdue.yml"
 	ci        = folder + "ci.yml"
 )
 

@@ -18,6 +18,7 @@ var jobRules = []rule{
 			{File: rotate, After: "  stage:", Old: "!cancelled() &&\n      ", New: ""},
 			{File: rotate, After: "  after-prod:", Old: "!cancelled()", New: "always()"},
 			{File: rotate, Old: "!cancelled() &&\n      github.ref", New: "github.ref"},
+			{File: daily, Old: "!cancelled() &&\n      github.ref", New: "always() &&\n      github.ref"},
 			{File: ci, Old: "    runs-on:", New: "    if: github.actor != 'x'\n    runs-on:"},
 			{File: ci, Old: "      - run: .ci/run", New: "      - if: matrix.x\n        run: .ci/run"},
 		},
@@ -39,9 +40,11 @@ var jobRules = []rule{
 		},
 	},
 	{
-		Name: "no concurrency group holds rotations", Check: concurrency,
+		Name: "no concurrency group holds rotations, and the daily look isn't cut short", Check: concurrency,
 		Mutants: []mutant{
 			{File: rotate, Old: "permissions: {}", New: "concurrency: rotate\n\npermissions: {}"},
+			{File: daily, Old: "concurrency:\n  group: rotation-overdue\n", New: ""},
+			{File: daily, Old: "  group: rotation-overdue\n", New: "  group: rotation-overdue\n  cancel-in-progress: true\n"},
 			{File: rotate, After: "  prod:", Old: "    runs-on:", New: "    concurrency: {group: prod}\n    runs-on:"},
 		},
 	},
@@ -75,13 +78,16 @@ var jobRules = []rule{
 			{File: rotate, Old: "vars.REKEY != 'off'", New: "vars.REKEY != 'off' || inputs.again"},
 			{File: rotate, Old: `"17 * * * *"`, New: `"0 * * * *"`},
 			{File: rotate, Old: `"17 * * * *"`, New: `"*/5 * * * *"`},
+			{File: daily, Old: `"41 5 * * *"`, New: `"0 5 * * *"`},
+			{File: daily, Old: "github.ref == 'refs/heads/main'", New: "github.ref != 'refs/heads/x'"},
+			{File: daily, Old: "vars.REKEY != 'off'", New: "vars.REKEY != 'off' || github.event_name == 'workflow_dispatch'"},
 		},
 	},
 }
 
 func status(r *repo) (found []string) {
 	for _, j := range r.jobs() {
-		found = append(found, statusOf(j, j.If, j.File == rotate)...)
+		found = append(found, statusOf(j, j.If, j.File == rotate || j.File == daily)...)
 		for _, s := range j.Steps {
 			if s.If != nil {
 				found = append(found, statusOf(j, s.If, false)...)
@@ -197,6 +203,9 @@ func concurrency(r *repo) (found []string) {
 			found = append(found, j.at("has a concurrency group"))
 		}
 	}
+	if c := r.workflows[daily].Concurrency; c == nil || c.Group.Value != "rotation-overdue" || c.CancelInProgress != nil {
+		found = append(found, daily+": two looks at a time, or one that ends in the middle")
+	}
 	return found
 }
 
@@ -276,18 +285,28 @@ func branch(r *repo) (found []string) {
 				return []string{rotate + ": pushes to more than one branch"}
 			}
 			name = e.Branches.Values[0].Value
-		case *actionlint.ScheduledEvent:
+		}
+	}
+	for file, first := range map[string]string{rotate: "plan", daily: "overdue"} {
+		found = append(found, offTheHour(r, file)...)
+		j := r.workflows[file].Jobs[first]
+		if j == nil || !strings.Contains(job{file, j}.condition(), "github.ref == 'refs/heads/"+name+"' &&") || strings.Contains(job{file, j}.condition(), "||") {
+			found = append(found, file+": "+first+" runs on other branches than "+name)
+		}
+	}
+	return found
+}
+
+func offTheHour(r *repo, file string) (found []string) {
+	for _, e := range r.workflows[file].On {
+		if e, ok := e.(*actionlint.ScheduledEvent); ok {
 			for _, s := range e.Schedules {
 				minute, _, _ := strings.Cut(s.Cron.Value, " ")
 				if n, err := strconv.Atoi(minute); err != nil || n%2 == 0 {
-					found = append(found, fmt.Sprintf("%s: schedule %q", rotate, s.Cron.Value))
+					found = append(found, fmt.Sprintf("%s: schedule %q", file, s.Cron.Value))
 				}
 			}
 		}
-	}
-	j := r.workflows[rotate].Jobs["plan"]
-	if j == nil || !strings.Contains(job{rotate, j}.condition(), "github.ref == 'refs/heads/"+name+"' &&") || strings.Contains(job{rotate, j}.condition(), "||") {
-		found = append(found, rotate+": plan runs on other branches than "+name)
 	}
 	return found
 }

@@ -21,6 +21,10 @@ var rights = map[string]map[string]string{
 		"":     "none",
 		"plan": "contents: read, id-token: write, issues: read, pull-requests: write",
 	},
+	daily: {
+		"":        "none",
+		"overdue": "actions: read, contents: write, id-token: write, issues: write, pull-requests: write",
+	},
 	ci: {
 		"": "contents: read",
 	},
@@ -56,22 +60,30 @@ var rightsRules = []rule{
 			{File: rotate, After: "  prod:", Old: "      actions: read\n", New: ""},
 			{File: rotate, After: "  expire:", Old: "      actions: write\n", New: "      actions: write\n      contents: read\n"},
 			{File: planning, Old: "      contents: read\n", New: "      contents: read\n      packages: read\n"},
+			{File: daily, Old: "      actions: read\n", New: "      actions: read\n      packages: write\n"},
+			{File: daily, Old: "permissions: {}", New: "permissions: {contents: write}"},
 			{File: ci, Old: "  contents: read\n", New: "  contents: read\n  id-token: write\n"},
 			{File: ci, Old: "permissions:\n  contents: read\n", New: ""},
 		},
 	},
 	{
-		Name: "no right to write to GitHub beside an environment", Check: writeBesideEnvironment,
+		Name: "no right to write to GitHub beside an environment, but for the bot's, which runs nobody's code", Check: writeBesideEnvironment,
 		Mutants: []mutant{
 			{File: rotate, After: "  expire:", Old: "    runs-on:", New: "    environment: production\n    runs-on:"},
 			{File: rotate, After: "  after-prod:", Old: "    runs-on:", New: "    environment: {name: rekey-bot, url: 'https://example.com'}\n    runs-on:"},
+			{File: daily, Old: "    environment: rekey-bot\n", New: "    environment: rekey-prod\n", Also: "no secret reaches a job but the App's key, in the bot's environment"},
+			{File: daily, Old: "      - uses: ./", New: "      - run: make smoke\n      - uses: ./"},
+			{File: daily, Old: "command: overdue", New: "command: apply\n          environment: prod"},
+			{File: daily, Old: "command: dates", New: "command: due"},
 		},
 	},
 	{
-		Name: "no secret reaches a job", Check: secrets,
+		Name: "no secret reaches a job but the App's key, in the bot's environment", Check: secrets,
 		Mutants: []mutant{
 			{File: ci, Old: "      - run: .ci/run", New: "      - env:\n          KEY: ${{ secrets.KEY }}\n        run: .ci/run"},
 			{File: rotate, After: "  prod:", Old: "          shard:", New: "          token: ${{ toJSON(secrets) }}\n          shard:"},
+			{File: daily, Old: "secrets.REKEY_APP_KEY", New: "secrets.OTHER"},
+			{File: daily, Old: "command: overdue\n", New: "command: overdue\n          actor: ${{ secrets.REKEY_APP_KEY }}\n"},
 			{File: ci, Old: "    steps:", New: "    env: {KEY: \"${{ SECRETS['KEY'] }}\"}\n    steps:"},
 		},
 	},
@@ -83,6 +95,7 @@ var rightsRules = []rule{
 			{File: planning, Old: "  pull_request:", New: "  pull_request:\n    paths: [\"rotations/**\"]"},
 			{File: planning, Old: "  merge_group:\n", New: ""},
 			{File: rotate, Old: "  schedule:\n    - cron: \"17 * * * *\"\n", New: ""},
+			{File: daily, Old: "  workflow_dispatch:\n", New: "  workflow_dispatch:\n  issues:\n"},
 		},
 	},
 	{
@@ -128,6 +141,9 @@ func writeBesideEnvironment(r *repo) (found []string) {
 			found = append(found, j.at("rights for everything"))
 			continue
 		}
+		if j.isBot() {
+			continue
+		}
 		for name, scope := range p.Scopes {
 			if scope.Value.Value == "write" && name != "id-token" {
 				found = append(found, j.at("%s: write behind %s", name, j.gate()))
@@ -135,6 +151,33 @@ func writeBesideEnvironment(r *repo) (found []string) {
 		}
 	}
 	return found
+}
+
+// bot is the environment of what writes to GitHub and rotates nothing.
+const bot = "rekey-bot"
+
+// isBot says whether a job is the daily one, behind its environment, and does nothing but check out, make the App's token,
+// and look.
+func (j job) isBot() bool {
+	if j.File != daily || j.gate() != bot {
+		return false
+	}
+	for _, s := range j.Steps {
+		e, ok := s.Exec.(*actionlint.ExecAction)
+		if !ok {
+			return false
+		}
+		switch name, _, _ := strings.Cut(e.Uses.Value, "@"); name {
+		case "actions/checkout", "actions/create-github-app-token":
+		case "./":
+			if c := input(e, "command"); c != "overdue" && c != "dates" {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // secrets looks at the text, too: the context can be spelt in many ways and stand anywhere.
@@ -145,6 +188,9 @@ func secrets(r *repo) (found []string) {
 		}
 	}
 	for name, text := range r.files {
+		if name == daily {
+			text = r.withoutAppKey(text)
+		}
 		for _, inside := range expressions(text) {
 			if strings.Contains(strings.ToLower(inside), "secrets") {
 				found = append(found, name+": ${{"+inside+"}}")
@@ -152,6 +198,19 @@ func secrets(r *repo) (found []string) {
 		}
 	}
 	return found
+}
+
+// withoutAppKey is the text of the daily workflow without the one place in which the App's key may stand.
+func (r *repo) withoutAppKey(text string) string {
+	const key = "${{ secrets.REKEY_APP_KEY }}"
+	for _, j := range r.jobs(daily) {
+		for _, e := range j.uses("actions/create-github-app-token") {
+			if j.gate() == bot && input(e, "private-key") == key {
+				text = strings.Replace(text, "private-key: "+key, "", 1)
+			}
+		}
+	}
+	return text
 }
 
 func expressions(text string) (all []string) {
@@ -165,6 +224,7 @@ func expressions(text string) (all []string) {
 var starts = map[string]string{
 	rotate:   "push schedule workflow_dispatch",
 	planning: "merge_group pull_request",
+	daily:    "schedule workflow_dispatch",
 	ci:       "merge_group pull_request push",
 }
 

@@ -43,8 +43,19 @@ var stepRules = []rule{
 			{File: planning, Old: "        with:\n          persist-credentials: false\n", New: ""},
 			{File: rotate, After: "  stage:", Old: "          ref: ${{ github.ref }}\n", New: ""},
 			{File: rotate, After: "  dev:", Old: "ref: ${{ github.ref }}", New: "ref: ${{ github.sha }}"},
+			{File: daily, Old: "          ref: ${{ github.ref }}\n", New: ""},
 			{File: rotate, After: "  plan:", Old: "ref: ${{ github.ref }}", New: "ref: ${{ github.ref }}\n          fetch-depth: 0"},
 			{File: ci, Old: "persist-credentials: false", New: "persist-credentials: false\n          token: x"},
+		},
+	},
+	{
+		Name: "the daily job looks, then offers dates whatever became of that, as the same bot", Check: looks,
+		Mutants: []mutant{
+			{File: daily, After: "command: overdue", Old: "!cancelled() && ", New: "success() && "},
+			{File: daily, After: "command: overdue", Old: " && steps.app.outcome != 'failure'", New: ""},
+			{File: daily, After: "command: dates", Old: "steps.app.outputs.token || ", New: ""},
+			{File: daily, After: "command: overdue", Old: "|| 'github-actions[bot]'", New: "|| 'rekey[bot]'"},
+			{File: daily, Old: "vars.REKEY_APP_CLIENT_ID != ''", New: "vars.REKEY_APP_CLIENT_ID == ''"},
 		},
 	},
 	{
@@ -121,8 +132,39 @@ func checkouts(r *repo) (found []string) {
 			if depth := input(e, "fetch-depth"); depth != "" && depth != "1" {
 				found = append(found, j.at("fetches history: whatever a branch once held"))
 			}
-			if ref := input(e, "ref"); j.File == rotate && ref != "${{ github.ref }}" || j.File != rotate && ref != "" {
+			if ref, tip := input(e, "ref"), j.File == rotate || j.File == daily; tip && ref != "${{ github.ref }}" || !tip && ref != "" {
 				found = append(found, j.at("checks out %q", ref))
+			}
+		}
+	}
+	return found
+}
+
+// looks: what one step opened the other must know for its own, and without a token of the App it mustn't write as another.
+func looks(r *repo) (found []string) {
+	for _, j := range r.jobs(daily) {
+		uses, app := j.uses("./"), ""
+		for _, s := range j.Steps {
+			e, ok := s.Exec.(*actionlint.ExecAction)
+			switch {
+			case ok && strings.HasPrefix(e.Uses.Value, "actions/create-github-app-token@"):
+				if s.If != nil {
+					app = s.If.Value
+				}
+				if s.ID == nil || s.ID.Value != "app" || app != "${{ success() && vars.REKEY_APP_CLIENT_ID != '' }}" {
+					found = append(found, j.at("the App's token is made %q", app))
+				}
+			case ok && input(e, "command") == "dates" && (s.If == nil || s.If.Value != "${{ !cancelled() && steps.app.outcome != 'failure' }}"):
+				found = append(found, j.at("dates doesn't run after an overdue that failed, or runs as another"))
+			}
+		}
+		if len(uses) != 2 || input(uses[0], "command") != "overdue" || input(uses[1], "command") != "dates" {
+			continue // another rule's
+		}
+		for _, e := range uses {
+			if input(e, "token") != "${{ steps.app.outputs.token || github.token }}" ||
+				input(e, "bot") != "${{ steps.app.outputs.app-slug && format('{0}[bot]', steps.app.outputs.app-slug) || 'github-actions[bot]' }}" {
+				found = append(found, j.at("line %d: isn't the App where there is one, and the job's own token elsewhere", e.Uses.Pos.Line))
 			}
 		}
 	}

@@ -125,6 +125,7 @@ func TestTrustPoliciesAdmitTheirJobsAlone(t *testing.T) {
 	jobs := []token{
 		{[]string{"evidence-reader"}, claims(false, "ref:"+mainRef, mainRef, "rotate.yml")},
 		{[]string{"preview"}, claims(false, "pull_request", pullRef, "rotation-plan.yml")},
+		{[]string{"evidence-reader", "heartbeat", "preview"}, claims(false, "environment:"+bot, mainRef, "rotation-overdue.yml")},
 	}
 	for _, g := range r.gates {
 		for _, gate := range []string{g.GitHub, "rekey-" + g.Name + "-continue"} {
@@ -175,6 +176,11 @@ func TestTrustPoliciesAdmitNobodyElse(t *testing.T) {
 		"a pull request's new workflow":    claims(false, "pull_request", pullRef, "x.yml"),
 		"the merge queue":                  claims(false, "ref:refs/heads/gh-readonly-queue/main/pr-12", "refs/heads/gh-readonly-queue/main/pr-12", "rotation-plan.yml"),
 		"main's rotation-plan.yml":         claims(false, "ref:"+mainRef, mainRef, "rotation-plan.yml"),
+		"another workflow's bot":           claims(false, "environment:rekey-bot", mainRef, "rotate.yml"),
+		"the bot without its environment":  claims(false, "ref:"+mainRef, mainRef, "rotation-overdue.yml"),
+		"the bot on another branch":        claims(false, "environment:rekey-bot", "refs/heads/mine", "rotation-overdue.yml"),
+		"the bot behind what rotates":      claims(false, "environment:rekey-prod", mainRef, "rotation-overdue.yml"),
+		"the bot in a pull request":        claims(false, "environment:rekey-bot", pullRef, "rotation-overdue.yml"),
 		"a pull request in an environment": claims(false, "environment:rekey-prod", pullRef, "rotate.yml"),
 	}
 	for name, p := range policies(t) {
@@ -286,6 +292,32 @@ func TestAPreviewMayLookWhoUsesASecret(t *testing.T) {
 			if !bytes.Contains(page, []byte("`"+action+"`")) {
 				t.Errorf("docs/consumers.md doesn't name %s", action)
 			}
+		}
+	}
+}
+
+// The daily look asks for nothing that the two roles don't have.
+func TestTheDailyLookHasItsPermissions(t *testing.T) {
+	all := policies(t)
+	for role, actions := range map[string][]string{
+		"preview-permissions": {"secretsmanager:ListSecrets", "secretsmanager:ListSecretVersionIds", "secretsmanager:DescribeSecret",
+			"kms:ListAliases", "kms:ListKeys", "kms:DescribeKey", "kms:GetKeyRotationStatus"},
+		"evidence-reader-permissions": {"s3:GetObject", "s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"},
+		"heartbeat-permissions":       {"cloudwatch:PutMetricData"},
+	} {
+		var allowed []string
+		for _, s := range all[role].Statement {
+			if s.Effect == "Allow" {
+				allowed = append(allowed, s.Action...)
+			}
+		}
+		for _, a := range actions {
+			if !slices.Contains(allowed, a) {
+				t.Errorf("%s lacks %s", role, a)
+			}
+		}
+		if role == "heartbeat-permissions" && (len(allowed) != 1 || !slices.Equal(all[role].Statement[0].Condition["StringEquals"]["cloudwatch:namespace"], oneOrMore{"Rekey"})) {
+			t.Errorf("%s allows %q, in any namespace", role, allowed)
 		}
 	}
 }

@@ -83,6 +83,28 @@ func (t *Town) Schedule(ctx context.Context) error {
 	return t.Engine.Advance(ctx)
 }
 
+// Daily is when rotation-overdue.yml runs by itself.
+const Daily = "41 5 * * *"
+
+// Day moves the clock to the next daily look, and lets it run.
+func (t *Town) Day(ctx context.Context) error {
+	now := t.Clock.Now()
+	next := now.UTC().Truncate(24 * time.Hour).Add(5*time.Hour + 41*time.Minute)
+	if !next.After(now) {
+		next = next.AddDate(0, 0, 1)
+	}
+	t.Clock.Move(next.Sub(now))
+	return t.Look(ctx)
+}
+
+// Look is the daily schedule's event, now.
+func (t *Town) Look(ctx context.Context) error {
+	if _, err := t.Engine.Trigger(workflow.Event{Name: "schedule", Ref: "refs/heads/main", SHA: t.GitHub.Head("main"), Actor: "root-admin", Cron: Daily}); err != nil {
+		return err
+	}
+	return t.Engine.Advance(ctx)
+}
+
 // Dispatch is a person's Run workflow.
 func (t *Town) Dispatch(ctx context.Context, by string, inputs map[string]string) error {
 	if _, err := t.Engine.Trigger(workflow.Event{Name: "workflow_dispatch", Ref: "refs/heads/main", SHA: t.GitHub.Head("main"), Actor: by,

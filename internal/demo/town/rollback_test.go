@@ -149,7 +149,7 @@ func TestAPersonBringsTheOldOneBackByRunningTheWorkflow(t *testing.T) {
 	})
 	t.Run("a stolen one", func(t *testing.T) {
 		s := besiege(t, true, "")
-		s.request("li-pay", "ana-sec", wanted+"reason: compromise\n")
+		s.request("li-pay", "ana-sec", wanted+"reason: compromise\nretain: 48h\n")
 		m := s.mark()
 		s.ok(s.Dispatch(t.Context(), "bo-sre", map[string]string{"rotation": requestFile, "rollback": "dev"}))
 		s.says(m, "plan", "2026-11-23-app-database of app/database in dev replaced a stolen credential: no run of the workflow brings that back")

@@ -55,10 +55,21 @@ type spoken struct{ job, text string }
 func besiege(t *testing.T, strict bool, request string) *siege {
 	t.Helper()
 	s := &siege{t: t}
-	files := map[string]string{".github/rekey.yml": rules, "ops/config/registry.md": strings.ReplaceAll(registry, "~~~", "```")}
+	s.open(strict, map[string]string{".github/rekey.yml": rules, "ops/config/registry.md": strings.ReplaceAll(registry, "~~~", "```")}, github.Options{})
+	if request != "" {
+		s.request("li-pay", "ana-sec", request)
+	}
+	return s
+}
+
+// open builds the town, with these files in it.
+func (s *siege) open(strict bool, files map[string]string, o github.Options) {
+	t := s.t
+	t.Helper()
 	key, err := signingKey()
 	s.ok(err)
-	s.Town, err = town.New(t.Context(), town.Options{Root: t.TempDir(), Start: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), Files: files, Wrap: s.wrap, GitHub: github.Options{Key: key},
+	o.Key = key
+	s.Town, err = town.New(t.Context(), town.Options{Root: t.TempDir(), Start: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), Files: files, Wrap: s.wrap, GitHub: o,
 		Log: func(step workflow.Step, text string, err error) { s.said = append(s.said, spoken{step.JobName, text}) }})
 	s.ok(err)
 	aws, hub := httptest.NewServer(s.AWS.Handler()), httptest.NewServer(s.GitHub.Handler())
@@ -70,10 +81,6 @@ func besiege(t *testing.T, strict bool, request string) *siege {
 	}
 	s.ok(s.Init(t.Context()))
 	s.GitHub.OpenIssue("li-pay", "Rotate the database login", "")
-	if request != "" {
-		s.request("li-pay", "ana-sec", request)
-	}
-	return s
 }
 
 // signingKey is one for all towns: making it takes a while.
@@ -113,7 +120,7 @@ func (s *siege) document() {
 	words := strings.NewReplacer("rastup@9041122/rekey@871552031", fmt.Sprintf("rastup@%d/shop@%d", repo.Owner.ID, repo.ID), "rastup/rekey", town.Repository,
 		"871552031", fmt.Sprint(repo.ID), "333333333333", sandbox.Home.Account, "444444444444", sandbox.Home.Account, "222222222222", sandbox.Home.Account, "111111111111", sandbox.Home.Account)
 	for file, role := range map[string]string{"rotate-dev": "rekey-dev", "rotate-stage": "rekey-stage", "rotate-prod": "rekey-prod", "evidence": "rekey-evidence",
-		"evidence-reader": "rekey-reader", "preview": "rekey-preview"} {
+		"evidence-reader": "rekey-reader", "preview": "rekey-preview", "heartbeat": "rekey-heartbeat"} {
 		b, err := os.ReadFile(filepath.Join("../../../docs/trust", file+".json"))
 		s.ok(err)
 		policy, err := sts.ParseTrust([]byte(words.Replace(string(b))))
@@ -124,7 +131,7 @@ func (s *siege) document() {
 
 func roleARN(name string) string { return "arn:aws:iam::" + sandbox.Home.Account + ":role/" + name }
 
-var allRoles = []string{"rekey-dev", "rekey-stage", "rekey-prod", "rekey-evidence", "rekey-reader", "rekey-preview"}
+var allRoles = []string{"rekey-dev", "rekey-stage", "rekey-prod", "rekey-evidence", "rekey-reader", "rekey-preview", "rekey-heartbeat"}
 
 func (s *siege) ask(method, url, token, body string) []byte {
 	s.t.Helper()

@@ -133,15 +133,15 @@ func (t *Town) settle() {
 	t.GitHub.SetEnvironment(github.Environment{Name: "rekey-dev", Branches: []string{"main"}})
 	t.GitHub.SetEnvironment(github.Environment{Name: "rekey-stage", Branches: []string{"main"}, Reviewers: []string{"ana-sec", "bo-sre"}})
 	t.GitHub.SetEnvironment(github.Environment{Name: "rekey-prod", Branches: []string{"main"}, Reviewers: []string{"ana-sec", "bo-sre"}})
-	for _, name := range []string{"rekey-stage-continue", "rekey-prod-continue"} {
+	for _, name := range []string{"rekey-stage-continue", "rekey-prod-continue", "rekey-bot"} {
 		t.GitHub.SetEnvironment(github.Environment{Name: name, Branches: []string{"main"}})
 	}
 }
 
-var workflowFiles = []string{".github/workflows/rotate.yml", ".github/workflows/rotation-plan.yml", "action.yml"}
+var workflowFiles = []string{".github/workflows/rotate.yml", ".github/workflows/rotation-plan.yml", ".github/workflows/rotation-overdue.yml", "action.yml"}
 
 func (t *Town) workflows() error {
-	for _, name := range workflowFiles[:2] {
+	for _, name := range workflowFiles[:3] {
 		src, err := rekey.Workflows.ReadFile(name)
 		if err != nil {
 			return err
@@ -162,14 +162,17 @@ func (t *Town) federate() {
 	account := t.Scenario.Account
 	provider := "arn:aws:iam::" + account + ":oidc-provider/" + issuer
 	t.AWS.STS.AddProvider(sts.Provider{ARN: provider, Issuer: "https://" + issuer, Audiences: []string{"sts.amazonaws.com"}, Key: t.GitHub.VerificationKey})
-	role := func(name, workflow string, subjects ...string) {
+	// admits is a statement for the jobs of a workflow.
+	admits := func(workflow string, subjects ...string) string {
 		for i, s := range subjects {
 			subjects[i] = fmt.Sprintf("%q", "repo:"+Repository+":"+s)
 		}
-		text := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": %q}, "Action": "sts:AssumeRoleWithWebIdentity",
+		return fmt.Sprintf(`{"Effect": "Allow", "Principal": {"Federated": %q}, "Action": "sts:AssumeRoleWithWebIdentity",
   "Condition": {"StringEquals": {"%[2]s:aud": "sts.amazonaws.com", "%[2]s:sub": [%[3]s]},
-    "StringLike": {"%[2]s:job_workflow_ref": "%[4]s/.github/workflows/%[5]s@*"}}}}`, provider, issuer, strings.Join(subjects, ", "), Repository, workflow)
-		policy, err := sts.ParseTrust([]byte(text))
+    "StringLike": {"%[2]s:job_workflow_ref": "%[4]s/.github/workflows/%[5]s@*"}}}`, provider, issuer, strings.Join(subjects, ", "), Repository, workflow)
+	}
+	role := func(name string, statements ...string) {
+		policy, err := sts.ParseTrust([]byte(`{"Version": "2012-10-17", "Statement": [` + strings.Join(statements, ", ") + `]}`))
 		if err != nil {
 			t.failed = err
 		}
@@ -178,12 +181,14 @@ func (t *Town) federate() {
 	var jobs []string
 	for _, env := range t.Scenario.Environments {
 		gates := []string{"environment:rekey-" + env, "environment:rekey-" + env + "-continue"}
-		role("rekey-"+env, "rotate.yml", slices.Clone(gates)...)
+		role("rekey-"+env, admits("rotate.yml", slices.Clone(gates)...))
 		jobs = append(jobs, gates...)
 	}
-	role("rekey-evidence", "rotate.yml", jobs...)
-	role("rekey-reader", "rotate.yml", "ref:refs/heads/main")
-	role("rekey-preview", "rotation-plan.yml", "pull_request")
+	daily := admits("rotation-overdue.yml", "environment:rekey-bot")
+	role("rekey-evidence", admits("rotate.yml", jobs...))
+	role("rekey-reader", admits("rotate.yml", "ref:refs/heads/main"), daily)
+	role("rekey-preview", admits("rotation-plan.yml", "pull_request"), daily)
+	role("rekey-heartbeat", daily)
 	for _, name := range []string{"rekey-reader", "rekey-preview", "rekey-evidence"} {
 		t.AWS.Deny("arn:aws:sts::"+account+":assumed-role/"+name+"/*", "secretsmanager:GetSecretValue", "*")
 		t.AWS.Deny("arn:aws:sts::"+account+":assumed-role/"+name+"/*", "ssm:GetParameter*", "*")

@@ -73,7 +73,7 @@ func TestARotationDoesntNeedItsPage(t *testing.T) {
 			switch name {
 			case "answer lost": // it is there, and seen at once
 			case "502":
-				s.says(m, "after-dev", "GitHub didn't answer a changing call: the next run looks whether it happened")
+				s.says(m, "after-dev", "a changing call got no answer: the next run looks whether it happened")
 			default:
 				s.says(m, "after-dev", "comments of pull request #")
 			}

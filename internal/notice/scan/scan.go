@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/github"
@@ -50,6 +51,22 @@ func (p *Projector) Last(ctx context.Context) (time.Time, error) {
 	}
 	at, _ := text.ParseOverdue(x.Body)
 	return at, nil
+}
+
+// Looked is when any bot's status issue says that it was scanned last; zero: there is none. It is for those who don't know
+// as whom the daily look writes.
+func Looked(ctx context.Context, g GitHub) (last time.Time, err error) {
+	all, err := g.Issues(ctx, Label, "all")
+	if err != nil {
+		return last, fmt.Errorf("status issue: %w", err)
+	}
+	for _, x := range all {
+		// No person's login ends so.
+		if at, ok := text.ParseOverdue(x.Body); ok && strings.HasSuffix(x.Author.Login, "[bot]") && at.After(last) {
+			last = at
+		}
+	}
+	return last, nil
 }
 
 // Often is how long the time of the last scan may be the only thing out of date.

@@ -81,17 +81,17 @@ func SameOverdue(a, b string) bool {
 	return rest(a) == rest(b)
 }
 
-// An Escalation is a secret that is overdue for so long that somebody else is told.
+// An Escalation is a secret that is overdue or stuck for so long that somebody else is told.
 type Escalation struct {
 	overdue.Standing
 	Level string   // primary, secondary, liaison
 	Who   []string // logins and teams
-	After string   // "7 days": how long after its date that is
+	After string   // "7 days": how long after Since that is
 }
 
-// Key is that of an escalation: a secret's date, and who is told.
+// Key is that of an escalation: a secret, since when, and who is told.
 func (e Escalation) Key() string {
-	return e.Secret + " " + e.Due.UTC().Format(time.DateOnly) + " " + e.Level
+	return e.Secret + " " + e.Since.UTC().Format(time.DateOnly) + " " + e.Level
 }
 
 type escalated struct {
@@ -104,7 +104,11 @@ func Escalated(all []Escalation) string {
 	var b strings.Builder
 	for _, e := range all[:min(len(all), mostLines)] {
 		m.Keys = append(m.Keys, e.Key())
-		fmt.Fprintf(&b, "- %s: %s is %s since %s, and it is more than %s now (owner %s)\n", people(e.Who, true), name(e.Secret), e.State, e.Due.UTC().Format(time.DateOnly), e.After, people([]string{e.Owner}, false))
+		why := ""
+		if e.Open != nil {
+			why = ": " + markdown.Cut(e.Why, lineWidth) + labelled(" ·", pullOf(e.Standing))
+		}
+		fmt.Fprintf(&b, "- %s: %s is %s since %s, for more than %s now (owner %s)%s\n", people(e.Who, true), name(e.Secret), e.State, e.Since.UTC().Format(time.DateOnly), e.After, people([]string{e.Owner}, false), why)
 	}
 	d := &document{marker: marker(lateMarker, m)}
 	d.add(0, b.String())
@@ -138,7 +142,7 @@ func bullets(s overdue.Scan, state overdue.State, o OverdueOptions) string {
 		if one.Open != nil && one.Open.Why != "" {
 			why = ". " + markdown.Cut(upper(one.Open.Why), lineWidth)
 		}
-		fmt.Fprintf(&b, "- %s%s: %s%s%s\n", name(one.Secret), where, markdown.Cut(one.Why, lineWidth), labelled(" ·", cmp.Or(o.Requests[one.Secret], pullOf(one))), why)
+		fmt.Fprintf(&b, "- %s%s: %s%s%s\n", name(one.Secret), where, markdown.Cut(one.Why, lineWidth), labelled(" ·", cmp.Or(o.Requests[one.Secret], pullOf(one)))+labelled(" ·", o.Told[one.Secret]), why)
 	}
 	return b.String() + more(n)
 }

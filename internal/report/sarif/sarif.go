@@ -79,6 +79,7 @@ var findings = []rule{
 	{overdue.RuleOwner, message{"An owner isn't there"}},
 	{overdue.RuleGate, message{"A GitHub Environment isn't protected as it should be"}},
 	{overdue.RuleLock, message{"The evidence store no longer keeps what it has"}},
+	{overdue.RuleHeartbeat, message{"The heartbeat wasn't put"}},
 	{overdue.RuleNotSeen, message{"Something couldn't be looked at"}},
 }
 

@@ -1,5 +1,5 @@
 // Package cloudwatch is Amazon CloudWatch inside the sandbox, as far as somebody looks at it: alarms with their
-// history, and the data of metrics. It owns both; they change by hand only. Like the real one it shows data late,
+// history, and the data of metrics. It owns both; alarms change by hand only. Like the real one it shows data late,
 // answers a part of what it was asked for, and leaves composite alarms out unless they are asked for; it must never
 // make up a data point.
 //
@@ -130,7 +130,7 @@ func (s *Service) Cut(p wire.Place, name string, unreadable bool) {
 
 // Operations are those the sandbox serves, by AWS's names.
 func Operations() []string {
-	return []string{"DescribeAlarms", "DescribeAlarmHistory", "GetMetricData"}
+	return []string{"DescribeAlarms", "DescribeAlarmHistory", "GetMetricData", "PutMetricData"}
 }
 
 // Target is the alarms asked for.
@@ -156,6 +156,8 @@ func (s *Service) Serve(r *wire.Request) (any, error) {
 		return s.history(r)
 	case "GetMetricData":
 		return s.metricData(r)
+	case "PutMetricData":
+		return s.putMetricData(r)
 	}
 	return nil, wire.Refuse("UnknownOperationException", "the sandbox doesn't serve %s", r.Operation)
 }

@@ -53,7 +53,7 @@ var served = map[string][]string{
 	"sts":            {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 	"iam":            {"GetRole", "SimulatePrincipalPolicy"},
 	"cloudtrail":     {"LookupEvents"},
-	"monitoring":     {"DescribeAlarms", "DescribeAlarmHistory", "GetMetricData"},
+	"monitoring":     {"DescribeAlarms", "DescribeAlarmHistory", "GetMetricData", "PutMetricData"},
 	"lambda":         {"GetFunctionConfiguration", "UpdateFunctionConfiguration", "ListVersionsByFunction", "PublishVersion", "GetAlias", "UpdateAlias", "ListFunctions", "ListEventSourceMappings"},
 	"ssm":            {"GetParameter", "GetParameterHistory", "GetParametersByPath", "LabelParameterVersion", "PutParameter", "UnlabelParameterVersion"},
 	"rds":            {"DescribeDBInstances", "DescribeDBClusters", "ModifyDBInstance", "ModifyDBCluster"},

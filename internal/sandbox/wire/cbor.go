@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +11,23 @@ import (
 
 	"github.com/aws/smithy-go/encoding/cbor"
 )
+
+// Unzip is a body that came compressed, as SDKs send those of PutMetricData; one that didn't, or is broken, stays as it is.
+func Unzip(in *http.Request, body []byte) []byte {
+	if in.Header.Get("Content-Encoding") != "gzip" {
+		return body
+	}
+	r, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return body
+	}
+	const most = 1 << 20 // what PutMetricData takes
+	plain, err := io.ReadAll(io.LimitReader(r, most))
+	if err != nil {
+		return body
+	}
+	return plain
+}
 
 // FromCBOR is a CBOR document as JSON, for Into. A time becomes seconds since 1970, as in JSON 1.1.
 func FromCBOR(body []byte) ([]byte, error) {
