@@ -138,6 +138,9 @@ func (v View) Next() (all []string) {
 	return append(all, v.Coming()...)
 }
 
+// Calm ends what comes where nobody has to do anything before that.
+const Calm = "Nothing to do until then."
+
 // Coming is what comes besides the moves of people: first what is due or asked, then what waits for a time.
 func (v View) Coming() []string {
 	var due, later []string
@@ -162,7 +165,7 @@ func (v View) Coming() []string {
 	case len(all) == 0:
 		return []string{"Nothing to do: it is over."}
 	case len(due) == 0:
-		return append(all, "Nothing to do until then.")
+		return append(all, Calm)
 	}
 	return all
 }

@@ -150,7 +150,11 @@ func next(v report.View) string {
 	if len(all) > mostColumn {
 		all = append(all[:mostColumn], "…")
 	}
-	return "**Next:** " + strings.Join(all, "; ") + "."
+	calm := ""
+	if n := len(all) - 1; n > 0 && all[n]+"." == report.Calm {
+		all, calm = all[:n], " "+report.Calm
+	}
+	return "**Next:** " + strings.Join(all, "; ") + "." + calm
 }
 
 // runs leads to the workflows' runs that steps had started: their addresses stand in texts, too, but nothing there is a link.
