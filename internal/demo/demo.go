@@ -118,7 +118,7 @@ func (t *teller) report(ctx context.Context) error {
 		return err
 	}
 	a.Reads = true
-	d, err := a.Report(ctx, 24, "https://github.com/"+town.Repository)
+	d, err := a.Report(ctx, 13, "https://github.com/"+town.Repository)
 	if err != nil {
 		return fmt.Errorf("the report: %w", err)
 	}

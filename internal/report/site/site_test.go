@@ -39,7 +39,7 @@ func hostile() site.Data {
 		here := overdue.Here{Environment: h, State: overdue.States[i%len(overdue.States)], Why: h, Due: days(i*20 - 100), Age: &overdue.Age{Since: days(i * 30), Source: overdue.Source(h), Text: h},
 			Open: &overdue.Open{Rotation: h, Path: h, Pull: 3, Short: h, Why: h, Moved: now}}
 		d.Scan.Standings = append(d.Scan.Standings, overdue.Standing{Secret: name, Kind: h, Owner: name, Tags: []string{h}, File: h, Here: here, Places: []overdue.Here{here}})
-		d.History[name] = []site.Past{{Rotation: h, Evidence: []site.Evidence{{Environment: h, Label: h, URL: "javascript:alert(1)"}, {Environment: h, Label: h, URL: "http://evil.example/"},
+		d.History[name] = []site.Past{{Rotation: h, Stood: h, Evidence: []site.Evidence{{Environment: h, Label: h, URL: "javascript:alert(1)"}, {Environment: h, Label: h, URL: "http://evil.example/"},
 			{Label: h, URL: "https://user@evil.example/"}, {Label: h, URL: `https://a.example/"onclick=alert(1)`}}}}
 	}
 	d.Scan.Findings = []overdue.Finding{{Rule: h, Secret: h, Environment: h, Text: h, Hint: h, File: h}}
