@@ -62,7 +62,7 @@ The site tells where secrets live, but no values: show it to those who may read 
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "folder to write to: new, empty, or of a former report")
-	c.Flags().IntVar(&months, "months", 24, "how many months of each secret's history")
+	c.Flags().IntVar(&months, "months", 13, "how many months of each secret's history; each rotation in them is one read of the evidence")
 	return c
 }
 

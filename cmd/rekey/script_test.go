@@ -110,6 +110,7 @@ var masks = []struct {
 	{regexp.MustCompile(`request\s+[0-9a-f-]{36}`), "request …"},
 	{regexp.MustCompile(`request "[0-9A-F]{16}"`), `request "…"`},
 	{regexp.MustCompile(`"nonce":"[A-Z0-9]+"`), `"nonce":"…"`},
+	{regexp.MustCompile(`files, \d+ kB`), "files, 50 kB"},
 }
 
 func masked(b []byte, work string) []byte {

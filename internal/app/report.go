@@ -3,15 +3,23 @@ package app
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/evidence"
+	"github.com/rastup/rekey/internal/notice/bundle"
+	"github.com/rastup/rekey/internal/report"
 	"github.com/rastup/rekey/internal/report/site"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
 // Report is all that the site shows: a scan, the rotations that it saw, and of each secret what began in the months
-// before, by one listing a month. repository is its page; "" unknown. It changes nothing.
+// before, by one listing a month and one read of each that was closed. repository is its page; "" unknown. It changes nothing.
 func (a *App) Report(ctx context.Context, months int, repository string) (site.Data, error) {
 	now := a.Clock.Now().UTC()
 	d := site.Data{Repository: repository, History: map[string][]site.Past{}, Since: time.Date(now.Year(), now.Month()-time.Month(months), 1, 0, 0, 0, 0, time.UTC)}
@@ -35,17 +43,57 @@ func (a *App) Report(ctx context.Context, months int, repository string) (site.D
 	if err != nil {
 		return d, err
 	}
-	for _, o := range began {
-		p := site.Past{Rotation: o.Rotation, Attempt: o.Attempt, Closed: o.Closed}
-		for _, env := range a.ordered(o.Environments) {
-			p.Evidence = append(p.Evidence, a.where(rotation.Chain{Environment: env, Secret: o.Secret}, o.Rotation))
-		}
-		d.History[o.Secret] = append(d.History[o.Secret], p)
+	all := make([]site.Past, len(began))
+	var g errgroup.Group
+	g.SetLimit(16)
+	for i, o := range began {
+		g.Go(func() error {
+			all[i] = a.past(ctx, o)
+			return nil
+		})
+	}
+	_ = g.Wait() // each has its own trouble
+	for i, o := range began {
+		d.History[o.Secret] = append(d.History[o.Secret], all[i])
 	}
 	for _, all := range d.History { // they begin with their dates
 		slices.SortFunc(all, func(a, b site.Past) int { return cmp.Compare(b.Rotation, a.Rotation) })
 	}
 	return d, nil
+}
+
+// past is a rotation as its bundle has it. What can't be read is said, and no error.
+func (a *App) past(ctx context.Context, o evidence.Open) site.Past {
+	p := site.Past{Rotation: o.Rotation, Attempt: o.Attempt, Closed: o.Closed}
+	for _, env := range a.ordered(o.Environments) {
+		p.Evidence = append(p.Evidence, a.where(rotation.Chain{Environment: env, Secret: o.Secret}, o.Rotation))
+	}
+	if o.Closed.IsZero() {
+		return p
+	}
+	var c bundle.Closed
+	data, err := a.bundle.ReadClose(ctx, o.Secret, o.Rotation, o.Attempt)
+	if err == nil {
+		err = json.Unmarshal(data, &c)
+	}
+	if err != nil {
+		p.Stood = "how it ended can't be read: " + cloud.Line(a.Scrub(err.Error()))
+		return p
+	}
+	var order []string
+	at := map[string][]string{}
+	for _, e := range c.Environments {
+		state := string(e.Outcome)
+		if at[state] == nil {
+			order = append(order, state)
+		}
+		at[state] = append(at[state], e.Environment)
+	}
+	for i, state := range order {
+		order[i] = report.And(at[state]) + " " + state
+	}
+	p.Stood = strings.Join(order, ", ")
+	return p
 }
 
 // where is an environment's bundle.

@@ -14,8 +14,11 @@ import (
 	"time"
 
 	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/demo/town"
 	"github.com/rastup/rekey/internal/evidence"
 	"github.com/rastup/rekey/internal/report"
+	"github.com/rastup/rekey/internal/report/site"
+	"github.com/rastup/rekey/internal/report/site/folder"
 	"github.com/rastup/rekey/internal/report/terminal"
 )
 
@@ -81,7 +84,7 @@ func (t *teller) realities() error {
 
 // epilogue leaves everything behind, and verifies the evidence offline, as an auditor would.
 func (t *teller) epilogue(ctx context.Context) error {
-	if err := errors.Join(t.export(), t.failed); err != nil {
+	if err := errors.Join(t.export(), t.report(ctx), t.failed); err != nil {
 		return err
 	}
 	r, err := app.VerifyFolder(ctx, filepath.Join(t.out, "evidence"), nil)
@@ -101,10 +104,29 @@ func (t *teller) epilogue(ctx context.Context) error {
 	for _, i := range t.incidents() {
 		fmt.Fprintf(t.w, "Incident  %s/issue-%d.md\n", dir, i.Number)
 	}
+	fmt.Fprintf(t.w, "Report    %s/report/index.html\n", dir)
 	fmt.Fprintf(t.w, "Runs      %s/runs/    the log of every job\n", dir)
 	fmt.Fprintf(t.w, "Evidence  %s/evidence/    %s in %s, %s\n", dir, report.Count(records, "record"), report.Count(len(r.Chains), "chain"), verdict(r))
 	fmt.Fprintf(t.w, "          try: rekey verify --evidence file://%s/evidence\n", dir)
 	return r.Err()
+}
+
+// report leaves behind what `rekey report` shows a person.
+func (t *teller) report(ctx context.Context) error {
+	a, err := t.Hand("li-pay")
+	if err != nil {
+		return err
+	}
+	a.Reads = true
+	d, err := a.Report(ctx, 13, "https://github.com/"+town.Repository)
+	if err != nil {
+		return fmt.Errorf("the report: %w", err)
+	}
+	pages, err := site.Pages(d)
+	if err == nil {
+		_, err = folder.Write(filepath.Join(t.out, "report"), pages)
+	}
+	return err
 }
 
 func verdict(r evidence.Report) string {

@@ -103,6 +103,9 @@ func everyKind(t *testing.T, out, told string) {
 		if len(steps) == 0 || last.Step != steps[len(steps)-1].Key || last.Outcome != rotation.Done {
 			t.Errorf("%s of kind %s isn't rotated to its end: %s of %q", name, k.Name, last.Outcome, last.Step)
 		}
+		if page := read(t, out, "report/secret/"+registry.Slug(name)+".html"); !bytes.Contains(page, []byte("finished")) || !bytes.Contains(page, []byte("records and summary")) {
+			t.Errorf("the report doesn't tell of the rotation of %s and its evidence:\n%s", name, page)
+		}
 		if !strings.Contains(told, name) {
 			t.Errorf("%s of kind %s isn't told of", name, k.Name)
 		}

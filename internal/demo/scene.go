@@ -188,7 +188,7 @@ func (s *scene) leave(name string, text []byte, mode fs.FileMode) error {
 }
 
 // own is what a demo leaves behind; pages are named by number.
-var own = []string{"evidence", "repository", "runs", "work", "transcript.txt", "pull-request-*.md", "pull-request-*.html", "issue-*.md"}
+var own = []string{"evidence", "report", "repository", "runs", "work", "transcript.txt", "pull-request-*.md", "pull-request-*.html", "issue-*.md"}
 
 // clear makes dir, in place of what a former demo left there. It takes nothing else away.
 func clear(dir string) error {

@@ -3,6 +3,7 @@ package evidence_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -175,6 +176,28 @@ func (d dated) List(ctx context.Context, prefix string) (evidence.Listing, error
 		l.Objects[i].StoredAt = d.at
 	}
 	return l, err
+}
+
+func TestACloseIsReadAsItWasWritten(t *testing.T) {
+	ctx, s := context.Background(), newMemory()
+	b := evidence.NewBundle(s, evidence.Options{})
+	must(t, b.Close(ctx, "app/key", "2026-11-23-app-key", []byte(`{"a":1}`)))
+	got, err := b.ReadClose(ctx, "app/key", "2026-11-23-app-key", 1)
+	must(t, err)
+	if want := `{"a":1,"digest":"sha256:`; !strings.HasPrefix(string(got), want) {
+		t.Errorf("got %s, want %s…", got, want)
+	}
+	if _, err := b.ReadClose(ctx, "app/key", "2026-11-23-app-key", 2); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an attempt that wasn't closed: %v", err)
+	}
+	if _, err := b.ReadClose(ctx, "app/key", "no-date", 1); err == nil {
+		t.Error("a rotation without a date was read")
+	}
+	must(t, s.Create(ctx, "rotations/2026/11/app~old/2026-11-01-app-old/close.json", []byte(strings.Replace(string(got), "1", "2", 1))))
+	var found evidence.Findings
+	if _, err := b.ReadClose(ctx, "app/old", "2026-11-01-app-old", 1); !errors.As(err, &found) || found[0].Rule != evidence.RuleAltered {
+		t.Errorf("an altered one: %v", err)
+	}
 }
 
 func TestOneListingAMonthFindsEveryOpenRotation(t *testing.T) {

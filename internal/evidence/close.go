@@ -70,6 +70,24 @@ func (b *Bundle) Recent(ctx context.Context, from, to, since time.Time) (open []
 	return open, nil
 }
 
+// ReadClose gives what Close was told of an attempt, with its digest as last member. What isn't as it was written is a
+// Findings.
+func (b *Bundle) ReadClose(ctx context.Context, secret, name string, attempt int) ([]byte, error) {
+	folder, err := rotationFolder(secret, name)
+	if err != nil {
+		return nil, fmt.Errorf("read close: %w", err)
+	}
+	at := folder + numbered("close", attempt)
+	data, err := b.store.Read(ctx, at)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", at, err)
+	}
+	if !unsealed(data) {
+		return nil, Findings{{Name: at, Rule: RuleAltered, Msg: "isn't what was written: its digest is another"}}
+	}
+	return data, nil
+}
+
 func openIn(list []Object, since time.Time) (open []Open) {
 	byFolder := map[string]*Open{}
 	closed, at := map[string]int{}, map[string]time.Time{}

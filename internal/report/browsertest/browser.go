@@ -64,6 +64,9 @@ func Screenshot(t testing.TB, name, url string, width, height int, args ...strin
 	if dir == "" {
 		dir = t.TempDir()
 	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(dir, name+".png")
 	Run(t, append(args, fmt.Sprintf("--window-size=%d,%d", width, height), "--screenshot="+file, url)...)
 	f, err := os.Open(file)

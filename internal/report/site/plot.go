@@ -39,6 +39,7 @@ type bar struct {
 	Open, OpenY     int // the part of H whose rotation is under way, drawn apart
 	Class           string
 	Label           string // under it; "" none
+	Between         bool   // its label is left out where there is no room: the neighbours' tell
 	Count           int
 }
 
@@ -133,7 +134,7 @@ func (s *site) timeline() plot {
 	p := plot{ID: "due", Title: "When secrets are due", Table: table{Caption: "When secrets are due", Head: []string{"When", "Secrets", "Being rotated", "Which"}}}
 	coming := 0
 	for i, at := range slots {
-		p.Bars = append(p.Bars, bar{Label: at.label, Count: at.count, Open: at.open, Class: at.class})
+		p.Bars = append(p.Bars, bar{Label: at.label, Count: at.count, Open: at.open, Class: at.class, Between: i%2 == 1 && i < len(slots)-1 || i == len(slots)-2}) // past, every second month, later
 		p.Table.Rows = append(p.Table.Rows, tableRow{at.name, []string{fmt.Sprint(at.count), fmt.Sprint(at.open)}, at.first, at.count - len(at.first)})
 		if i > 0 && i <= 12 {
 			coming += at.count

@@ -97,8 +97,8 @@ func sample() site.Data {
 		[]overdue.Finding{{Rule: overdue.RulePendingLeft, Secret: "mail/smtp", Environment: "prod", Text: "version 8c7cef39 is labelled AWSPENDING, and no rotation is open", Hint: "see whose it is", File: "ops/config/registry.md", Line: 12}}, rules, now),
 		Repository: "https://github.com/rastup/shop", Since: days(730), History: map[string][]site.Past{
 			reporttest.Secret: {{Rotation: reporttest.Rotation, Attempt: 2, Evidence: bundles(reporttest.Rotation, "dev")},
-				{Rotation: "2026-08-20-payments-stripe-webhook", Attempt: 1, Closed: days(92), Evidence: bundles("2026-08-20-payments-stripe-webhook", "dev", "stage", "prod")}},
-			"app/database": {{Rotation: "2026-08-30-app-database", Attempt: 1, Closed: days(82), Evidence: []site.Evidence{{Environment: "dev", Label: "rotations/2026/08/app~database/2026-08-30-app-database/dev/"}}}},
+				{Rotation: "2026-08-20-payments-stripe-webhook", Attempt: 1, Closed: days(92), Stood: "dev, stage and prod finished", Evidence: bundles("2026-08-20-payments-stripe-webhook", "dev", "stage", "prod")}},
+			"app/database": {{Rotation: "2026-08-30-app-database", Attempt: 1, Closed: days(82), Stood: "dev rolled back, stage and prod missed", Evidence: []site.Evidence{{Environment: "dev", Label: "rotations/2026/08/app~database/2026-08-30-app-database/dev/"}}}},
 		}}
 	for _, c := range reporttest.Cases() {
 		switch c.Name {

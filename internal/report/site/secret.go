@@ -34,8 +34,7 @@ type place struct {
 // A past rotation, and its page where it has one.
 type past struct {
 	Past
-	Href  string
-	Stood string // in a few words; "" nobody has looked
+	Href string
 }
 
 var said = map[overdue.Source]string{overdue.Live: "the service", overdue.Evidence: "the journal", overdue.Registry: "the registry"}
@@ -72,11 +71,11 @@ func (s *site) onSecret(one *overdue.Standing) secretPage {
 }
 
 func (s *site) past(secret string, p Past) past {
-	i, shown := s.rotation[rotated{secret, p.Rotation}]
-	if !shown {
-		return past{Past: p}
+	h := past{p, ""}
+	if i, shown := s.rotation[rotated{secret, p.Rotation}]; shown {
+		h.Href, h.Stood = s.rotationPage[i], s.Rotations[i].View.Headline()
 	}
-	return past{p, s.rotationPage[i], s.Rotations[i].View.Headline()}
+	return h
 }
 
 // source is a line of a file of the repository.

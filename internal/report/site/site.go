@@ -39,11 +39,12 @@ type Rotation struct {
 	Evidence []Evidence  // of the environments with records, in order
 }
 
-// A Past is a rotation that has begun, by what its bundle's names tell.
+// A Past is a rotation that has begun, as its bundle has it.
 type Past struct {
 	Rotation string
 	Attempt  int
 	Closed   time.Time // zero: it is open
+	Stood    string    // how it ended, in a few words; "" it hasn't
 	Evidence []Evidence
 }
 

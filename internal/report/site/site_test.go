@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,7 +39,7 @@ func hostile() site.Data {
 		here := overdue.Here{Environment: h, State: overdue.States[i%len(overdue.States)], Why: h, Due: days(i*20 - 100), Age: &overdue.Age{Since: days(i * 30), Source: overdue.Source(h), Text: h},
 			Open: &overdue.Open{Rotation: h, Path: h, Pull: 3, Short: h, Why: h, Moved: now}}
 		d.Scan.Standings = append(d.Scan.Standings, overdue.Standing{Secret: name, Kind: h, Owner: name, Tags: []string{h}, File: h, Here: here, Places: []overdue.Here{here}})
-		d.History[name] = []site.Past{{Rotation: h, Evidence: []site.Evidence{{Environment: h, Label: h, URL: "javascript:alert(1)"}, {Environment: h, Label: h, URL: "http://evil.example/"},
+		d.History[name] = []site.Past{{Rotation: h, Stood: h, Evidence: []site.Evidence{{Environment: h, Label: h, URL: "javascript:alert(1)"}, {Environment: h, Label: h, URL: "http://evil.example/"},
 			{Label: h, URL: "https://user@evil.example/"}, {Label: h, URL: `https://a.example/"onclick=alert(1)`}}}}
 	}
 	d.Scan.Findings = []overdue.Finding{{Rule: h, Secret: h, Environment: h, Text: h, Hint: h, File: h}}
@@ -191,4 +193,47 @@ func TestPagesCanBeReadAloud(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What is written in the style's colours can be read: WCAG 2.2 wants a contrast of 4.5 for texts, in both dresses.
+func TestColorsCanBeReadInBothDresses(t *testing.T) {
+	css := string(made(t, sample())["style.css"])
+	light, rest, _ := strings.Cut(css, "@media (prefers-color-scheme: dark)")
+	dark, _, _ := strings.Cut(rest, "* {")
+	checked := 0
+	for name, dress := range map[string]string{"light": light, "dark": dark} {
+		color := map[string]float64{}
+		for _, m := range regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`).FindAllStringSubmatch(dress, -1) {
+			color[m[1]] = luminance(t, m[2])
+		}
+		for _, pair := range []string{"text page", "text raised", "muted page", "muted raised", "link page", "link raised", "bad page", "good page", "open page",
+			"bad bad-back", "soon soon-back", "open open-back", "unknown unknown-back", "good good-back", "text bad-back", "text soon-back", "muted bad-back", "link soon-back"} {
+			a, b, _ := strings.Cut(pair, " ")
+			contrast := (max(color[a], color[b]) + .05) / (min(color[a], color[b]) + .05)
+			if contrast < 4.5 {
+				t.Errorf("%s: %s on %s has %.2f", name, a, b, contrast)
+			}
+			checked++
+		}
+	}
+	if checked != 36 {
+		t.Errorf("%d pairs checked", checked)
+	}
+}
+
+// luminance is WCAG's relative luminance of a colour.
+func luminance(t *testing.T, hex string) float64 {
+	t.Helper()
+	n, err := strconv.ParseUint(hex, 16, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(shift uint) float64 {
+		c := float64(n>>shift&0xff) / 255
+		if c <= .04045 {
+			return c / 12.92
+		}
+		return math.Pow((c+.055)/1.055, 2.4)
+	}
+	return .2126*part(16) + .7152*part(8) + .0722*part(0)
 }
