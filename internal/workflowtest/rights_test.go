@@ -80,7 +80,7 @@ var rightsRules = []rule{
 	{
 		Name: "no secret reaches a job but the App's key, in the bot's environment", Check: secrets,
 		Mutants: []mutant{
-			{File: ci, Old: "      - run: .ci/run", New: "      - env:\n          KEY: ${{ secrets.KEY }}\n        run: .ci/run"},
+			{File: ci, Old: "          REKEY_ARTIFACTS:", New: "          KEY: ${{ secrets.KEY }}\n          REKEY_ARTIFACTS:"},
 			{File: rotate, After: "  prod:", Old: "          shard:", New: "          token: ${{ toJSON(secrets) }}\n          shard:"},
 			{File: daily, Old: "secrets.REKEY_APP_KEY", New: "secrets.OTHER"},
 			{File: daily, Old: "command: overdue\n", New: "command: overdue\n          actor: ${{ secrets.REKEY_APP_KEY }}\n"},
