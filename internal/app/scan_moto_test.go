@@ -1,10 +1,6 @@
 package app_test
 
 import (
-	"context"
-	"net"
-	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +12,7 @@ import (
 
 	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/kind/kindtest"
 	"github.com/rastup/rekey/internal/overdue"
 	"github.com/rastup/rekey/internal/sandbox"
 )
@@ -23,7 +20,7 @@ import (
 // A second opinion on ages and what differs, with nothing but an endpoint: moto, which others wrote. It is an extra where
 // it is installed; what a scan must say is proven against the sandbox.
 func TestAScanIsRightAgainstMoto(t *testing.T) {
-	url := moto(t)
+	url := kindtest.Moto(t)
 	who := credentials.NewStaticCredentialsProvider("a", "b", "")
 	sm := awssecrets.New(awssecrets.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: who})
 	keys := awskms.New(awskms.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: who})
@@ -101,34 +98,4 @@ dev: {target: {alias: alias/shop-signing}}
 	if want := "dates-differ shop/year; row-without-secret shop/gone; secret-without-row legacy/ftp"; strings.Join(differs, "; ") != want {
 		t.Errorf("findings %q, want %q", differs, want)
 	}
-}
-
-// moto starts one on a free port and answers its address.
-func moto(t *testing.T) string {
-	t.Helper()
-	if exec.Command("moto_server", "--help").Run() != nil {
-		t.Skip("moto_server isn't installed here; the sandbox's tests hold all the same")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "moto_server", "-H", "127.0.0.1", "-p", port)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	url := "http://127.0.0.1:" + port
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); {
-		if res, err := http.Post(url+"/moto-api/reset", "", nil); err == nil {
-			_ = res.Body.Close()
-			return url
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-	t.Fatal("moto_server doesn't answer")
-	return ""
 }
