@@ -20,6 +20,8 @@ const (
 	root     = "../.."
 	rotate   = ".github/workflows/rotate.yml"
 	planning = ".github/workflows/rotation-plan.yml"
+	daily    = ".github/workflows/rotation-overdue.yml"
+	appToken = "actions/create-github-app-token@bcd2ba49218906704ab6c1aa796996da409d3eb1"
 	checkout = "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd"
 )
 
@@ -38,7 +40,7 @@ type bench struct {
 func newBench(t *testing.T, program string) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), act: component(t, "act"), Env: map[string]string{}, Vars: map[string]string{}}
-	for _, name := range []string{rotate, planning, ".github/workflows/ci.yml", ".github/rekey.yml", "action.yml", "action/start"} {
+	for _, name := range []string{rotate, planning, daily, ".github/workflows/ci.yml", ".github/rekey.yml", "action.yml", "action/start"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)
@@ -48,6 +50,7 @@ func newBench(t *testing.T, program string) *bench {
 	b.write("bin/go", "#!/usr/bin/env bash\nset -euo pipefail\nwhile [ \"$1\" != -o ]; do shift; done\ncp "+b.dir+"/program \"$2\"\n")
 	b.write("program", program)
 	b.write("checkout/action.yml", checkoutYML)
+	b.write("app/action.yml", appTokenYML)
 	b.git("init", "-q", "-b", "main")
 	b.git("remote", "add", "origin", "https://github.com/rastup/rekey.git")
 	b.commit()
@@ -94,6 +97,26 @@ runs:
         git fetch -q --depth "$DEPTH" "file://$BENCH/repository" "${REF:-$GITHUB_REF}"
         git checkout -q FETCH_HEAD
         [ ! -f "$BENCH/head" ] || cp "$BENCH/head" .git/HEAD
+`
+
+// appTokenYML stands for actions/create-github-app-token: it takes one key.
+const appTokenYML = `name: app token
+inputs:
+  client-id: {required: true}
+  private-key: {required: true}
+outputs:
+  token: {value: "${{ steps.made.outputs.token }}"}
+  app-slug: {value: "${{ steps.made.outputs.slug }}"}
+runs:
+  using: composite
+  steps:
+    - id: made
+      shell: bash --noprofile --norc -euo pipefail {0}
+      env: {ID: "${{ inputs.client-id }}", KEY: "${{ inputs.private-key }}"}
+      run: |
+        [ "$ID $KEY" = "Iv23 right" ]
+        echo "token=of-the-app" >>"$GITHUB_OUTPUT"
+        echo "slug=shop-bot" >>"$GITHUB_OUTPUT"
 `
 
 func (b *bench) write(name, text string) {
@@ -148,7 +171,8 @@ func (b *bench) play(workflow, event, payload string) *run {
 		}
 	}
 	args := append([]string{event, "-W", workflow, "-e", recorded, "--json", "-P", "ubuntu-24.04=-self-hosted",
-		"--no-cache-server", "--no-skip-checkout", "--pull=false", "--local-repository", checkout + "=" + filepath.Join(b.dir, "checkout")}, b.more...)
+		"--no-cache-server", "--no-skip-checkout", "--pull=false", "--local-repository", checkout + "=" + filepath.Join(b.dir, "checkout"),
+		"--local-repository", appToken + "=" + filepath.Join(b.dir, "app")}, b.more...)
 	env := maps.Clone(b.Env)
 	env["BENCH"], env["PATH"] = b.dir, filepath.Join(b.dir, "bin")+":"+os.Getenv("PATH")
 	for _, name := range slices.Sorted(maps.Keys(env)) {

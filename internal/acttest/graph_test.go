@@ -156,6 +156,48 @@ func TestRotateRunsOnItsBranchOnly(t *testing.T) {
 	expect(t, b.play(rotate, "workflow_dispatch", "workflow_dispatch_mine"), "", "", true)
 }
 
+// The daily look is followed by the dates, whatever became of it, as the App where there is one; and where its token can't
+// be made nobody writes as another.
+func TestTheDailyLook(t *testing.T) {
+	const both = "overdue: dates|overdue: overdue"
+	for _, c := range []struct {
+		name       string
+		vars       map[string]string
+		key        string
+		fails, bad bool
+		calls, bot string
+	}{
+		{name: "without an App", calls: both, bot: "github-actions[bot]"},
+		{name: "with an App", vars: map[string]string{"REKEY_APP_CLIENT_ID": "Iv23"}, key: "right", calls: both, bot: "shop-bot[bot]"},
+		{name: "the App's key is wrong", vars: map[string]string{"REKEY_APP_CLIENT_ID": "Iv23"}, key: "wrong", bad: true},
+		{name: "the look fails", fails: true, bad: true, calls: both, bot: "github-actions[bot]"},
+		{name: "the brake", vars: map[string]string{"REKEY": "off"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, notes)
+			b.Vars = c.vars
+			if c.key != "" {
+				b.more = []string{"--secret", "REKEY_APP_KEY=" + c.key}
+			}
+			if c.fails {
+				b.write("fails/overdue-", "")
+			}
+			r := b.play(daily, "schedule", "schedule")
+			var calls []string
+			for _, call := range r.Calls {
+				calls = append(calls, call.String())
+				if call["REKEY_BOT"] != c.bot || (call["REKEY_TOKEN"] == "of-the-app") != (c.key != "") {
+					t.Errorf("%s writes as %s with %q", call, call["REKEY_BOT"], call["REKEY_TOKEN"])
+				}
+			}
+			slices.Sort(calls)
+			if got := strings.Join(calls, "|"); got != c.calls || r.OK == c.bad {
+				t.Errorf("calls %q, want %q; it ended well: %v\n%s", got, c.calls, r.OK, r.Log)
+			}
+		})
+	}
+}
+
 // What has expired is cancelled by a job that has no code but its own.
 func TestExpiredRunsAreCancelled(t *testing.T) {
 	var mu sync.Mutex
@@ -196,7 +238,7 @@ func TestPullRequests(t *testing.T) {
 // act's own reading of the workflow syntax, beside actionlint's.
 func TestWorkflowsAreAccepted(t *testing.T) {
 	b := newBench(t, notes)
-	for _, name := range []string{rotate, planning, ".github/workflows/ci.yml"} {
+	for _, name := range []string{rotate, planning, daily, ".github/workflows/ci.yml"} {
 		cmd := exec.Command(b.act, "--validate", "--strict", "-W", name)
 		cmd.Dir, cmd.Env = filepath.Join(b.dir, "repository"), []string{"HOME=" + b.dir}
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -139,6 +139,33 @@ func TestARequestThatIsOutOfDateIsMadeAnew(t *testing.T) {
 	}
 }
 
+// The branch of the last rotation is still there, and the default branch has gone on by more commits than one list has.
+func TestARequestIsAskedForAgainAfterManyCommits(t *testing.T) {
+	for _, end := range []string{"merged", "squashed", "closed"} {
+		t.Run(end, func(t *testing.T) {
+			r := newRig(t, 1)
+			r.registry()
+			r.Commit("main", "ana-sec", "Before", map[string]string{"before": "x"}) // the last of theirs that the branch has
+			r.settle(func() pass { return r.requests(nil, 10, offer("team/one", overdue.DueSoon, 22)) })
+			switch end {
+			case "merged":
+				r.Merge(1, "ana-sec")
+			case "squashed":
+				r.Squash(1, "ana-sec")
+			default:
+				r.Close(1, "ana-sec")
+			}
+			for i := range 120 {
+				r.Commit("main", "ana-sec", fmt.Sprint("Change ", i), map[string]string{"file": fmt.Sprint(i)})
+			}
+			last := r.settle(func() pass { return r.requests(nil, 10, offer("team/one", overdue.Overdue, 25)) })
+			if got := r.asked(t); len(got) != 1 || len(last.Findings) != 0 {
+				t.Errorf("open: %q, findings: %+v", got, last.Findings)
+			}
+		})
+	}
+}
+
 func TestWhatAPersonMadeOfARequestStays(t *testing.T) {
 	r := newRig(t, 1)
 	r.registry()

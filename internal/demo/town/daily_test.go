@@ -245,6 +245,9 @@ func TestSomeWeeksOfDailyLooks(t *testing.T) {
 	}
 }
 
+// keyOf is the key of what somebody was told: secret, date, level.
+var keyOf = regexp.MustCompile(`"([^" ]+) \d{4}-\d\d-\d\d (\w+)"`)
+
 var ids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8}-[0-9a-f]{4}…`)
 
 func golden(t *testing.T, name, got string) {

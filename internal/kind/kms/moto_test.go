@@ -2,19 +2,16 @@ package kms
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -24,6 +21,7 @@ import (
 
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/kind"
+	"github.com/rastup/rekey/internal/kind/kindtest"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -31,7 +29,7 @@ import (
 // steps must do is proven against the sandbox. moto has neither GetKeyLastUsage nor CloudTrail, and decrypts with
 // disabled keys: what they would say is answered before it, and refused isn't asked.
 func TestTheStepsWorkAgainstMoto(t *testing.T) {
-	session, err := cloud.Open(t.Context(), cloud.Options{Region: "us-east-1", Endpoint: moto(t), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+	session, err := cloud.Open(t.Context(), cloud.Options{Region: "us-east-1", Endpoint: before(t, kindtest.Moto(t)), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 		Writes: rate.NewLimiter(rate.Inf, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -78,37 +76,6 @@ func TestTheStepsWorkAgainstMoto(t *testing.T) {
 				t.Errorf("%s after %s: %+v, %v", alias, end[2], d, err)
 			}
 		}
-	}
-}
-
-// moto starts one on a free port, and answers the address of what stands before it.
-func moto(t *testing.T) string {
-	t.Helper()
-	if exec.Command("moto_server", "--help").Run() != nil {
-		t.Skip("moto_server isn't installed here; the sandbox's tests hold all the same")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "moto_server", "-H", "127.0.0.1", "-p", port)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	base := "http://127.0.0.1:" + port
-	for until := time.Now().Add(30 * time.Second); ; {
-		if res, err := http.Post(base+"/moto-api/reset", "", nil); err == nil {
-			_ = res.Body.Close()
-			return before(t, base)
-		}
-		if time.Now().After(until) {
-			t.Fatal("moto_server doesn't answer")
-		}
-		<-time.After(50 * time.Millisecond)
 	}
 }
 

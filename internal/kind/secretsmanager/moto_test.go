@@ -1,18 +1,14 @@
 package secretsmanager
 
 import (
-	"context"
-	"net"
-	"net/http"
-	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/kind"
+	"github.com/rastup/rekey/internal/kind/kindtest"
 	"github.com/rastup/rekey/internal/rotation"
 	"golang.org/x/time/rate"
 )
@@ -20,7 +16,7 @@ import (
 // A second opinion: the same steps against moto, which others wrote. It is an extra where it is installed; what
 // the steps must do is proven against the sandbox.
 func TestTheStepsWorkAgainstMoto(t *testing.T) {
-	url := moto(t)
+	url := kindtest.Moto(t)
 	o := cloud.Options{Region: region, Endpoint: url, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), Writes: rate.NewLimiter(rate.Inf, 1)}
 	session, err := cloud.Open(t.Context(), o)
 	if err != nil {
@@ -46,34 +42,4 @@ func TestTheStepsWorkAgainstMoto(t *testing.T) {
 			}
 		}
 	}
-}
-
-// moto starts one on a free port and answers its address.
-func moto(t *testing.T) string {
-	t.Helper()
-	if exec.Command("moto_server", "--help").Run() != nil {
-		t.Skip("moto_server isn't installed here; the sandbox's tests hold all the same")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "moto_server", "-H", "127.0.0.1", "-p", port)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	url := "http://127.0.0.1:" + port
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); {
-		if res, err := http.Post(url+"/moto-api/reset", "", nil); err == nil {
-			_ = res.Body.Close()
-			return url
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-	t.Fatal("moto_server doesn't answer")
-	return ""
 }

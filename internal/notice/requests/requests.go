@@ -253,7 +253,7 @@ func (w *work) make(ctx context.Context, o Offer) error {
 	case !there:
 		ok, err = w.done(w.GitHub.CreateBranch(ctx, branch, w.tip))
 	case sha != w.tip:
-		if mine, err := w.mine(ctx, sha); err != nil || !mine {
+		if mine, err := w.mine(ctx, branch, sha); err != nil || !mine {
 			if err == nil {
 				w.t.Find("", "merge or take away that commit, or delete the branch", "the branch %s holds a commit that isn't by @%s: it is left as it is", branch, w.Bot)
 			}
@@ -290,8 +290,20 @@ func (w *work) done(err error) (bool, error) {
 	return w.t.Edited > before, err
 }
 
-// mine says whether every commit from sha back to one that the default branch has is the bot's.
-func (w *work) mine(ctx context.Context, sha string) (bool, error) {
+// mine says whether a branch at sha holds nothing of others'. Where it is as a pull request of ours left it, that one's
+// commits tell; else every commit from sha back to one of the newest that the default branch has must be the bot's. The
+// latter alone would be wrong for a branch that is older than those.
+func (w *work) mine(ctx context.Context, branch, sha string) (bool, error) {
+	pulls, err := w.GitHub.PullsFrom(ctx, branch, "all")
+	if err != nil {
+		return false, err
+	}
+	for _, pull := range pulls {
+		if pull.Head == sha && notice.Ours(pull.Author, w.Bot) {
+			others, err := w.others(ctx, pull)
+			return !others, err
+		}
+	}
 	mine, err := w.GitHub.CommitsOf(ctx, "", sha)
 	if err != nil {
 		return false, err
