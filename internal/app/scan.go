@@ -43,7 +43,19 @@ func (a *App) scan(ctx context.Context) (overdue.Scan, []Shown, error) {
 	if err := s.ages(ctx); err != nil {
 		return overdue.Scan{}, nil, err
 	}
-	return overdue.Judged(s.secrets, s.all(), s.strays, s.found, s.rules(), s.now), s.shown, nil
+	judged := overdue.Judged(s.secrets, s.all(), s.strays, s.found, s.rules(), s.now)
+	judged.Unseen = s.unseen()
+	return judged, s.shown, nil
+}
+
+// unseen is what no scan can look for, of the kinds that the registry has.
+func (s *scan) unseen() (all []string) {
+	for _, k := range Kinds() {
+		if k.Beyond != "" && slices.ContainsFunc(s.secrets, func(o overdue.Secret) bool { return o.Kind == k.Name }) {
+			all = append(all, k.Beyond)
+		}
+	}
+	return all
 }
 
 // lock sees whether the evidence store still keeps what it has.

@@ -108,6 +108,8 @@ func (w *town) fates() {
 	arn, err := w.world.KMS.MakeByHand(sandbox.Home, kms.Make{}, day("2027-01-10")) // a key made by hand is a year old
 	must(err)
 	must(w.world.KMS.PointByHand(sandbox.Home, "alias/shop-signing", arn, day("2026-01-10")))
+	_, err = w.world.KMS.MakeByHand(sandbox.Home, kms.Make{Description: "App key 20260301", Tags: []kms.Tag{{TagKey: "rekey:rotation", TagValue: "2026-03-01-shop-signing/1"}}}, day("2027-03-01"))
+	must(err)
 	other, err := w.world.KMS.MakeByHand(sandbox.Home, kms.Make{Description: "App key 20240110"}, day("2025-01-10"))
 	must(err)
 	must(w.world.KMS.PointByHand(sandbox.Home, "alias/forgotten", other, day("2025-01-10")))

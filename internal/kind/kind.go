@@ -36,6 +36,9 @@ type Kind struct {
 	// and shares its lists with all that ask.
 	Inspect func(context.Context, *Survey, []Ask) []overdue.Look
 
+	// Beyond is what Inspect can't see, since it reads no credential: "endpoints at Stripe". "" nothing.
+	Beyond string
+
 	// What the conformance suite holds the kind to.
 	Overlap bool // old and new both work between promote and decommission
 	Refused bool // afterwards the old credential is tried and refused

@@ -27,6 +27,7 @@ const (
 	RulePendingLeft      = "pending-left"
 	RuleLabelLeft        = "label-left"
 	RuleKeyDisabled      = "key-disabled"
+	RuleKeyOrphaned      = "key-orphaned"
 	RuleOwner            = "owner"
 	RuleGate             = "gate"
 	RuleLock             = "evidence-lock"

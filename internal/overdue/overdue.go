@@ -128,6 +128,7 @@ type Scan struct {
 	At        time.Time  `json:"at"`
 	Standings []Standing `json:"secrets"` // the most urgent first
 	Findings  []Finding  `json:"findings"`
+	Unseen    []string   `json:"unseen,omitempty"` // what nobody looked for: it takes a credential that a scan doesn't have
 }
 
 // Judged is a scan of secrets by what was seen of them, which more findings can be added to.

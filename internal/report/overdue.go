@@ -20,3 +20,11 @@ func Overdue(s overdue.Scan) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// Unseen says what a scan can't see; "" nothing.
+func Unseen(s overdue.Scan) string {
+	if len(s.Unseen) == 0 {
+		return ""
+	}
+	return "Not looked for, since that takes a credential which a scan doesn't have: what was left behind of " + And(s.Unseen) + "."
+}

@@ -301,7 +301,7 @@ func TestTheDailyLookHasItsPermissions(t *testing.T) {
 	all := policies(t)
 	for role, actions := range map[string][]string{
 		"preview-permissions": {"secretsmanager:ListSecrets", "secretsmanager:ListSecretVersionIds", "secretsmanager:DescribeSecret",
-			"kms:ListAliases", "kms:ListKeys", "kms:DescribeKey", "kms:GetKeyRotationStatus"},
+			"kms:ListAliases", "kms:ListKeys", "kms:DescribeKey", "kms:GetKeyRotationStatus", "kms:ListResourceTags"},
 		"evidence-reader-permissions": {"s3:GetObject", "s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"},
 		"heartbeat-permissions":       {"cloudwatch:PutMetricData"},
 	} {

@@ -50,9 +50,10 @@ func automatic(ctx context.Context, c *kms.Client, id string, l *overdue.Look) {
 	}
 }
 
-// Strays are aliases that none of known is, and keys that were disabled and not scheduled for deletion, but for those
-// that are busy: the soak of a rotation disables a key for some days.
+// Strays are aliases that none of known is, and keys that were left behind, but for those that are busy: the soak of a
+// rotation disables a key for some days.
 func Strays(ctx context.Context, c *kms.Client, known []string, busy func(key string) bool) (strays []overdue.Stray, findings []overdue.Finding, err error) {
+	named := map[string]bool{}
 	pages := kms.NewListAliasesPaginator(c, &kms.ListAliasesInput{Limit: aws.Int32(100)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -61,17 +62,19 @@ func Strays(ctx context.Context, c *kms.Client, known []string, busy func(key st
 		}
 		for _, a := range page.Aliases {
 			name := aws.ToString(a.AliasName)
+			named[aws.ToString(a.TargetKeyId)] = true
 			if a.TargetKeyId != nil && !strings.HasPrefix(name, "alias/aws/") && !slices.Contains(known, name) {
 				strays = append(strays, overdue.Stray{Name: name, Kind: "kms", Since: aws.ToTime(a.CreationDate).UTC(), Target: "{alias: " + name + "}"})
 			}
 		}
 	}
-	findings, err = disabled(ctx, c, busy)
+	findings, err = left(ctx, c, func(key string) bool { return named[key] }, busy)
 	return strays, findings, err
 }
 
-// disabled are such keys: KMS doesn't tell since when.
-func disabled(ctx context.Context, c *kms.Client, busy func(key string) bool) (all []overdue.Finding, err error) {
+// left are keys that were left behind: disabled and not scheduled for deletion, or made by a rotation and named by no
+// alias. KMS doesn't tell since when.
+func left(ctx context.Context, c *kms.Client, named, busy func(key string) bool) (all []overdue.Finding, err error) {
 	pages := kms.NewListKeysPaginator(c, &kms.ListKeysInput{Limit: aws.Int32(1000)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -79,19 +82,42 @@ func disabled(ctx context.Context, c *kms.Client, busy func(key string) bool) (a
 			return nil, cloud.Judge(err, "list the KMS keys")
 		}
 		for _, k := range page.Keys {
-			out, err := c.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: k.KeyId})
-			if err != nil || out.KeyMetadata == nil {
-				continue // of another's policy: no business of ours
+			id := aws.ToString(k.KeyId)
+			if busy(id) {
+				continue
 			}
-			if m := out.KeyMetadata; m.KeyManager == types.KeyManagerTypeCustomer && m.KeyState == types.KeyStateDisabled && !busy(aws.ToString(m.KeyId)) {
-				called := aws.ToString(m.KeyId)
-				if said := cloud.Line(aws.ToString(m.Description)); said != "" {
-					called += " (" + said + ")"
-				}
+			out, err := c.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &id})
+			if err != nil || out.KeyMetadata == nil || out.KeyMetadata.KeyManager != types.KeyManagerTypeCustomer {
+				continue // AWS's own, or of another's policy: no business of ours
+			}
+			called := id
+			if said := cloud.Line(aws.ToString(out.KeyMetadata.Description)); said != "" {
+				called += " (" + said + ")"
+			}
+			switch state := out.KeyMetadata.KeyState; {
+			case state == types.KeyStateDisabled:
 				all = append(all, overdue.Finding{Rule: overdue.RuleKeyDisabled, Hint: "schedule its deletion, or enable it",
 					Text: "the key " + called + " is disabled, and not scheduled for deletion"})
+			case state == types.KeyStateEnabled && !named(id):
+				if by, ok := madeBy(ctx, c, id); ok {
+					all = append(all, overdue.Finding{Rule: overdue.RuleKeyOrphaned, Hint: "see whether data is still encrypted under it; if none is, schedule its deletion",
+						Text: "the key " + called + " was made by the rotation " + cloud.Line(by) + ", and no alias names it"})
+				}
 			}
 		}
 	}
 	return all, nil
+}
+
+// madeBy is the rotation whose tag a key has.
+func madeBy(ctx context.Context, c *kms.Client, id string) (string, bool) {
+	out, err := c.ListResourceTags(ctx, &kms.ListResourceTagsInput{KeyId: &id})
+	if err != nil {
+		return "", false
+	}
+	i := slices.IndexFunc(out.Tags, func(t types.Tag) bool { return aws.ToString(t.TagKey) == tagRotation })
+	if i < 0 {
+		return "", false
+	}
+	return aws.ToString(out.Tags[i].TagValue), true
 }

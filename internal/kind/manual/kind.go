@@ -19,6 +19,7 @@ func Kind() kind.Kind {
 		Recipe:  func(t kind.Target) []rotation.Spec { return recipe(t.(*Target)) },
 		New:     New,
 		Inspect: inspect(),
+		Beyond:  "credentials that people issue elsewhere",
 		Overlap: true,
 		Refused: false, // a person says so, where they are asked
 	}

@@ -29,6 +29,7 @@ func Kind() kind.Kind {
 		Recipe:  func(t kind.Target) []rotation.Spec { return database.Recipe((*database.Target)(t.(*Target))) },
 		New:     New,
 		Inspect: kind.Stored(func(t kind.Target) (string, string) { return t.(*Target).Secret, "" }),
+		Beyond:  "logins of MySQL",
 		Overlap: true,
 		Refused: true,
 	}

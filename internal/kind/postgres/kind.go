@@ -28,6 +28,7 @@ func Kind() kind.Kind {
 		Recipe:  func(t kind.Target) []rotation.Spec { return database.Recipe((*database.Target)(t.(*Target))) },
 		New:     New,
 		Inspect: kind.Stored(func(t kind.Target) (string, string) { return t.(*Target).Secret, "" }),
+		Beyond:  "logins of PostgreSQL",
 		Overlap: true,
 		Refused: true,
 	}

@@ -29,6 +29,7 @@ func Kind() kind.Kind {
 		Recipe:  func(kind.Target) []rotation.Spec { return recipe() },
 		New:     New,
 		Inspect: kind.Stored(func(t kind.Target) (string, string) { return t.(*Target).Secret, "" }),
+		Beyond:  "passwords of RDS",
 		Overlap: false,
 		Refused: false, // see the package comment
 	}

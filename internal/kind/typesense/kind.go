@@ -31,6 +31,7 @@ func Kind() kind.Kind {
 		Recipe:  func(t kind.Target) []rotation.Spec { return recipe(t.(*Target)) },
 		New:     New,
 		Inspect: kind.Stored(func(t kind.Target) (string, string) { return t.(*Target).Secret, t.(*Target).Key }),
+		Beyond:  "keys of Typesense",
 		Overlap: true,
 		Refused: true,
 	}

@@ -49,6 +49,9 @@ func Overdue(s overdue.Scan, o OverdueOptions) string {
 		d.add(5, "**What differs**\n\n"+differs(s.Findings))
 	}
 	d.add(6, details("All by owner", perOwner(s)))
+	if text := report.Unseen(s); text != "" {
+		d.add(7, "<sub>"+markdown.Cut(text, lineWidth)+"</sub>")
+	}
 	return d.within(Most)
 }
 

@@ -76,6 +76,7 @@ var findings = []rule{
 	{overdue.RulePendingLeft, message{"A version was left as the next one"}},
 	{overdue.RuleLabelLeft, message{"A label still holds an old version"}},
 	{overdue.RuleKeyDisabled, message{"A KMS key is disabled and stays"}},
+	{overdue.RuleKeyOrphaned, message{"A KMS key of a rotation has no alias"}},
 	{overdue.RuleOwner, message{"An owner isn't there"}},
 	{overdue.RuleGate, message{"A GitHub Environment isn't protected as it should be"}},
 	{overdue.RuleLock, message{"The evidence store no longer keeps what it has"}},

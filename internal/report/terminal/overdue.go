@@ -39,6 +39,10 @@ func Overdue(w io.Writer, s overdue.Scan, all bool, style Style) error {
 			p.para("      ", 6, dim, "hint: "+f.Hint)
 		}
 	}
+	if text := report.Unseen(s); text != "" {
+		p.WriteString("\n")
+		p.para("", 0, dim, text)
+	}
 	return p.flush(w)
 }
 
