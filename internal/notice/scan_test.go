@@ -112,7 +112,7 @@ func TestPeopleAreToldOnce(t *testing.T) {
 	r.settle(func() pass { return r.scans(nil, "team/one", "team/two") })
 	r.settle(func() pass { return r.scans(nil, "team/one", "team/two") })
 	l := r.bodies(1)
-	if len(l) != 2 || !strings.Contains(l[0], "team/one") || strings.Contains(l[1], "team/one") || !strings.Contains(l[1], "@oncall-sec: team/two is overdue since 2026-11-01") {
+	if len(l) != 2 || !strings.Contains(l[0], "team/one") || strings.Contains(l[1], "team/one") || !strings.Contains(l[1], "@oncall-sec: team/two has been overdue since 2026-11-01") {
 		t.Errorf("%q", l)
 	}
 	r.Close(1, "ana-sec")

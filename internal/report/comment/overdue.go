@@ -111,7 +111,7 @@ func Escalated(all []Escalation) string {
 		if e.Open != nil {
 			why = ": " + markdown.Cut(e.Why, lineWidth) + labelled(" ·", pullOf(e.Standing))
 		}
-		fmt.Fprintf(&b, "- %s: %s is %s since %s, for more than %s now (owner %s)%s\n", people(e.Who, true), name(e.Secret), e.State, e.Since.UTC().Format(time.DateOnly), e.After, people([]string{e.Owner}, false), why)
+		fmt.Fprintf(&b, "- %s: %s has been %s since %s, for more than %s (owner %s)%s\n", people(e.Who, true), name(e.Secret), e.State, e.Since.UTC().Format(time.DateOnly), e.After, people([]string{e.Owner}, false), why)
 	}
 	d := &document{marker: marker(lateMarker, m)}
 	d.add(0, b.String())
