@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -20,8 +22,41 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "terraform" {
 		os.Exit(fake{}.main(os.Args[1:]))
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if made != "" {
+		_ = os.RemoveAll(made)
+	}
+	os.Exit(status)
 }
+
+// asTerraform is the fake's file: this binary, or where the race detector is in it, which makes each start cost a second, one
+// without. Of a race in the fake itself nothing would come.
+func asTerraform(t *testing.T) string {
+	t.Helper()
+	path, err := self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var self = sync.OnceValues(func() (string, error) {
+	if !racing {
+		return os.Executable()
+	}
+	dir, err := os.MkdirTemp("", "terraform")
+	if err != nil {
+		return "", err
+	}
+	made = dir
+	path := filepath.Join(dir, "fake")
+	if out, err := exec.Command("go", "test", "-c", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go test -c: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+var made string // folder of that; "" none
 
 // A fake is terraform as far as its exit codes, its events, its locks and its plans go, for resources that hold one value
 // each. fake.json in the root module is its configuration; FAKE names a folder for its state, its lock, what it was asked,

@@ -62,9 +62,7 @@ type lab struct {
 func newLab(t *testing.T, shape Shape) *lab {
 	t.Helper()
 	l := &lab{t: t, root: t.TempDir(), store: t.TempDir(), path: t.TempDir(), temp: t.TempDir(), redact: new(redact.Set)}
-	self, err := os.Executable()
-	l.ok(err)
-	l.ok(os.Symlink(self, filepath.Join(l.path, "terraform")))
+	l.ok(os.Symlink(asTerraform(t), filepath.Join(l.path, "terraform")))
 	t.Setenv("TMPDIR", l.temp)
 	l.write("infra/prod.auto.tfvars", "# the token of the shop\nv = \""+oldVersion+"\" # rotated\n")
 	l.config(map[string]fakeResource{"aws_ecs_service.web": {"var", "update"}, "aws_ecs_task_definition.web": {"var", "replace"}, "aws_sqs_queue.jobs": {"jobs", "update"}})
