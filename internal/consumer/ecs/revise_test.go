@@ -130,7 +130,9 @@ func TestTheWayBackFromARevision(t *testing.T) {
 	}
 	golden(t, "revision-back.txt", l.all()+"\n")
 
-	l = newPinned(t, own.Spec{}).run(looked).promote().restore().run(back) // deploy never did anything
+	l = newPinned(t, own.Spec{}).run(looked).promote().restore() // deploy never did anything
+	l.world.ECS.DeregisterByHand(sandbox.Home, "web:2")          // which goes on running
+	l.run(back)
 	l.reads(l.old)
 	if l.begun() != 1 || l.revisions() != 2 {
 		t.Errorf("%d deployments, %d revisions", l.begun(), l.revisions())
@@ -283,19 +285,20 @@ func TestSomebodyElseDeploysWhatPins(t *testing.T) {
 	var all strings.Builder
 	for _, tt := range []struct {
 		name, ref string
-		during    bool // while it is watched
+		asks      int // so often the step was asked before: after three there is an intent, after five it is watched
 		key       string
 		fails     bool
 	}{
-		{"another that pins the old version", "ARN:other::OLD", false, deploy, false},
-		{"one that pins the new version", "ARN:::NEW", false, deploy, false},
-		{"one that pins a third version", "ARN:::11111111-2222-3333-4444-555555555555", false, deploy, true},
-		{"one that pins none", "ARN", false, deploy, true},
-		{"one that pins the old version, while it is watched", "ARN:::OLD", true, deploy, true},
-		{"one that pins the old version", "ARN:::OLD", false, back, false},
-		{"another that pins the new version", "ARN:other::NEW", false, back, false},
-		{"one that pins the new version, while it is watched", "ARN:::NEW", true, back, false},
-		{"one that pins none", "ARN", false, back, false},
+		{"another that pins the old version", "ARN:other::OLD", 0, deploy, false},
+		{"one that pins the new version", "ARN:::NEW", 0, deploy, false},
+		{"one that pins the new version, with the intent on record", "ARN:::NEW", 3, deploy, false},
+		{"one that pins a third version", "ARN:::11111111-2222-3333-4444-555555555555", 0, deploy, true},
+		{"one that pins none", "ARN", 0, deploy, true},
+		{"one that pins the old version, while it is watched", "ARN:::OLD", 5, deploy, true},
+		{"one that pins the old version", "ARN:::OLD", 0, back, false},
+		{"another that pins the new version", "ARN:other::NEW", 0, back, false},
+		{"one that pins the new version, while it is watched", "ARN:::NEW", 5, back, false},
+		{"one that pins none", "ARN", 0, back, false},
 	} {
 		l := newPinned(t, own.Spec{}).run(looked).promote()
 		if tt.key == back {
@@ -303,15 +306,13 @@ func TestSomebodyElseDeploysWhatPins(t *testing.T) {
 		}
 		other := l.world.ECS.RegisterByHand(sandbox.Home, plain(strings.NewReplacer("ARN", l.arn, "OLD", l.old, "NEW", l.new).Replace(tt.ref)))
 		l.said = nil
-		if tt.during {
-			for range 5 {
-				_, err := l.once(tt.key)
-				l.ok(err)
-			}
-			l.clock.Move(20 * time.Second)
+		for range tt.asks {
+			_, err := l.once(tt.key)
+			l.ok(err)
+			l.clock.Move(5 * time.Second)
 		}
 		l.world.ECS.DeployByHand(sandbox.Home, "shop", "web", other, l.clock.Now())
-		if !tt.during && !strings.Contains(tt.ref, "1111") {
+		if tt.asks == 0 && !strings.Contains(tt.ref, "1111") {
 			l.clock.Move(5 * time.Minute)
 		}
 		if strings.Contains(tt.ref, "1111") { // none of its tasks can start
