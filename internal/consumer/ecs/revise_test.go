@@ -145,6 +145,13 @@ func TestTheWayBackFromARevision(t *testing.T) {
 	if now := l.definition(); now != "web:4" {
 		t.Errorf("runs with %s", now)
 	}
+
+	l = newPinned(t, own.Spec{}).run(looked).promote().run(deploy).restore()
+	_, err := l.once(back) // has put on record that web:2 is to be deployed
+	l.ok(err)
+	l.world.ECS.DeregisterByHand(sandbox.Home, "web:2")
+	l.run(back)
+	l.reads(l.old)
 }
 
 // definition is the task definition that the service runs with.
