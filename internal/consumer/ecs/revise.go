@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -41,6 +42,9 @@ func (h *handler) revise(ctx context.Context, r roll, base string) (rotation.Res
 		from, to = to, from
 	} else if _, err := r.examined(out.TaskDefinition, r.past); err != nil {
 		return rotation.Result{}, err
+	}
+	if to == "" {
+		return rotation.Result{}, errors.New("the records hold no version to pin")
 	}
 	if !repin(out.TaskDefinition, r.past.Fact("preflight", "arn"), from, to) {
 		return r.revised(base, base), nil
@@ -101,9 +105,10 @@ func repin(d *types.TaskDefinition, arn, from, to string) (done bool) {
 func registration(out *ecs.DescribeTaskDefinitionOutput) *ecs.RegisterTaskDefinitionInput {
 	d := out.TaskDefinition
 	in := &ecs.RegisterTaskDefinitionInput{ContainerDefinitions: d.ContainerDefinitions, Family: d.Family, Cpu: d.Cpu, EnableFaultInjection: d.EnableFaultInjection,
-		EphemeralStorage: d.EphemeralStorage, ExecutionRoleArn: d.ExecutionRoleArn, InferenceAccelerators: d.InferenceAccelerators, IpcMode: d.IpcMode, Memory: d.Memory,
+		EphemeralStorage: d.EphemeralStorage, ExecutionRoleArn: d.ExecutionRoleArn, IpcMode: d.IpcMode, Memory: d.Memory,
 		NetworkMode: d.NetworkMode, PidMode: d.PidMode, PlacementConstraints: d.PlacementConstraints, ProxyConfiguration: d.ProxyConfiguration,
 		RequiresCompatibilities: d.RequiresCompatibilities, RuntimePlatform: d.RuntimePlatform, TaskRoleArn: d.TaskRoleArn, Volumes: d.Volumes}
+	in.InferenceAccelerators = d.InferenceAccelerators //lint:ignore SA1019 what has some is refused by AWS, and not changed without a word
 	for _, t := range out.Tags {
 		if !strings.HasPrefix(strings.ToLower(aws.ToString(t.Key)), "aws:") {
 			in.Tags = append(in.Tags, t)

@@ -272,6 +272,42 @@ func TestTwoPinnedSecretsOfOneService(t *testing.T) {
 	}
 }
 
+// A read without an answer is no answer, and nothing is registered without a lease or a version.
+func TestARevisionIsNotRegisteredOnAGuess(t *testing.T) {
+	for _, key := range []string{deploy, back} {
+		l := newPinned(t, own.Spec{}).run(looked).promote()
+		if key == back {
+			l.run(deploy).restore()
+			l.world.ECS.DeregisterByHand(sandbox.Home, "web:2")
+		}
+		was := l.revisions()
+		for _, op := range []string{"DescribeTaskDefinition", "ListTaskDefinitions"} {
+			for _, with := range []func(sandbox.Call) error{lost, broken} {
+				l.fail(op, 9, with)
+				_, err := l.once(key)
+				var f *rotation.Failure
+				if err == nil || errors.As(err, &f) {
+					t.Errorf("%s, %s: %v", key, op, err)
+				}
+			}
+		}
+		l.world.Fail(nil)
+		_, err := l.once(key)
+		l.ok(err)
+		if _, err = l.ask(t.Context(), key); !errors.Is(err, rotation.ErrNoLease) || l.revisions() != was {
+			t.Errorf("%s: %v, %d revisions, were %d", key, err, l.revisions(), was)
+		}
+		for i, r := range l.records { // what no kind does
+			if r.Step == "create" || key == back && r.Step == "preflight" {
+				l.records[i].Facts = map[string]string{"arn": l.arn}
+			}
+		}
+		if _, err = l.once(key); err == nil || l.revisions() != was {
+			t.Errorf("%s without a version: %v, %d revisions, were %d", key, err, l.revisions(), was)
+		}
+	}
+}
+
 // Not only what the service is deployed with counts, but what its tasks run with.
 func TestATaskOfAnEarlierRevisionIsWaitedFor(t *testing.T) {
 	l := newPinned(t, own.Spec{}).run(looked).promote().run(deploy)
