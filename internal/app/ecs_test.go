@@ -99,3 +99,38 @@ func TestAServiceThatPinsAVersionIsRefused(t *testing.T) {
 		t.Errorf("%d versions", len(now.Versions))
 	}
 }
+
+// A service whose task definition pins the version is deployed with a revision that pins the new one; where the alarm goes
+// red after that, with its former one again.
+func TestAServiceThatPinsAVersionTakesARevision(t *testing.T) {
+	for _, red := range []bool{false, true} {
+		w := newCustom(t, "{ecs: {cluster: shop, service: web, revision: true}, name: web}")
+		was := w.live()
+		spec := ecs.Spec{Cluster: "shop", Name: "web", Desired: 4, TaskDefinition: w.world.ECS.RegisterByHand(sandbox.Home, ecs.Definition{Family: "web", Containers: []ecs.Container{
+			{Name: "app", Secrets: []ecs.Secret{{Name: "DB", ValueFrom: w.world.Secret(stored).ARN + ":password::" + was}}}}})}
+		if err := w.world.ECS.MakeByHand(sandbox.Home, spec, w.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Move(time.Hour)
+		if red {
+			w.redden()
+			w.comesTo(plan.RolledBack)
+			if w.live() != was {
+				t.Errorf("%s is live, want %s", w.live(), was)
+			}
+			w.taskRun(was, 2)
+		} else {
+			w.comesTo(plan.Deferred)
+			w.taskRun(w.live(), 1)
+			w.clock.Move(49 * time.Hour)
+			w.comesTo(plan.Finished)
+			if w.live() == was {
+				t.Error("nothing was promoted")
+			}
+			w.taskRun(w.live(), 1)
+		}
+		if n := w.world.ECS.Revisions(sandbox.Home, "web"); n != 2 {
+			t.Errorf("%d revisions", n)
+		}
+	}
+}

@@ -42,7 +42,7 @@ var definite = []string{AccessDenied, "AccessDenied", NotFound, InvalidParameter
 // carries are the operations that send a value, or an environment, which may hold some. AWS's words about them are left out, but for those in harmless:
 // a validation message may quote what it refuses.
 var (
-	carries  = []string{"PutSecretValue", "CreateSecret", "UpdateSecret", "PutParameter", "ModifyDBInstance", "ModifyDBCluster", "UpdateFunctionConfiguration"}
+	carries  = []string{"PutSecretValue", "CreateSecret", "UpdateSecret", "PutParameter", "ModifyDBInstance", "ModifyDBCluster", "UpdateFunctionConfiguration", "RegisterTaskDefinition"}
 	harmless = []string{noKMS, "Access to KMS is not allowed."}
 )
 

@@ -22,7 +22,7 @@ var reads = map[string][]string{
 	"RDS":        {"DescribeDBClusters", "DescribeDBInstances"},
 	"Lambda":     {"GetAlias", "GetFunctionConfiguration", "ListEventSourceMappings", "ListFunctions", "ListVersionsByFunction"},
 	"SSM":        {"GetParameter", "GetParametersByPath"},
-	"ECS":        {"DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "ListClusters", "ListServices", "ListTasks"},
+	"ECS":        {"DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "ListClusters", "ListServices", "ListTaskDefinitions", "ListTasks"},
 	"STS":        {"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
 }
 

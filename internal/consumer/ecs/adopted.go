@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/consumer"
@@ -55,32 +54,38 @@ func (h *handler) adopted(ctx context.Context, s rotation.Step, past rotation.Pa
 		return rotation.Result{Again: rotation.Later, Wait: fmt.Sprintf("%d of %d tasks of %s to end that run with the old version: of %s, the first since %s",
 			old, len(all), p.Service, strings.Join(slices.Sorted(slices.Values(runs)), " and "), stamp(first))}, nil
 	}
-	pinned, err := h.pinned(ctx, l, past)
-	if err != nil || pinned.Wait != "" {
-		return pinned, err
+	definitions := []string{aws.ToString(l.TaskDefinition)}
+	for _, t := range all {
+		if arn := aws.ToString(t.TaskDefinitionArn); !slices.Contains(definitions, arn) {
+			definitions = append(definitions, arn)
+		}
+	}
+	for _, arn := range definitions {
+		if pinned, err := h.pinned(ctx, arn, past); err != nil || pinned.Wait != "" {
+			return pinned, err
+		}
 	}
 	text := fmt.Sprintf("all %d tasks of %s began after %s, when the new version was the live one", len(all), p.Service, stamp(since))
+	if p.Revision {
+		text += fmt.Sprintf("; %s pins no other", called(definitions[0]))
+	}
 	return rotation.Result{Text: text}, nil
 }
 
-// pinned waits while the service's task definition, which may be another one by now, names something else than the live
-// version: its tasks run with that however late they began.
-func (h *handler) pinned(ctx context.Context, l look, past rotation.Past) (rotation.Result, error) {
+// pinned waits while a task definition, which may be another one than was deployed by now, names something else than the
+// live version: its tasks run with that however late they began.
+func (h *handler) pinned(ctx context.Context, definition string, past rotation.Past) (rotation.Result, error) {
 	arn := past.Fact("preflight", "arn")
 	if !secretsManagers(arn) {
 		return rotation.Result{}, nil
 	}
-	short := called(aws.ToString(l.TaskDefinition))
-	out, err := h.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: l.TaskDefinition})
+	out, err := h.define(ctx, definition)
 	if err != nil {
-		return rotation.Result{}, cloud.Judge(err, "look at the task definition "+short)
-	}
-	if out.TaskDefinition == nil {
-		return rotation.Result{}, fmt.Errorf("look at the task definition %s: the answer holds none", short)
+		return rotation.Result{}, err
 	}
 	for _, m := range mentions(out.TaskDefinition, arn) {
 		if m.version != "" && m.version != past.Fact("create", "new") || m.version == "" && m.stage != "" && m.stage != "AWSCURRENT" {
-			return rotation.Result{Again: rotation.Later, Wait: fmt.Sprintf("%s of %s to read the live version: it names %s", m.where, short, cloud.Line(m.stage+m.version))}, nil
+			return rotation.Result{Again: rotation.Later, Wait: fmt.Sprintf("%s of %s to read the live version: it names %s", m.where, called(definition), cloud.Line(m.stage+m.version))}, nil
 		}
 	}
 	return rotation.Result{}, nil

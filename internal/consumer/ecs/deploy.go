@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type roll struct {
 	own        string    // its deployment; "" before there is one
 	before     []string  // deployments there were when it was asked for
 	definition string    // the task definition it goes with
+	base       string    // the one that its revision was made of
 	since      time.Time // when its first deployment began
 }
 
@@ -52,7 +54,7 @@ func (h *handler) back(ctx context.Context, s rotation.Step, past rotation.Past)
 
 func (h *handler) roll(ctx context.Context, s rotation.Step, past rotation.Past, forward bool) (rotation.Result, error) {
 	r := roll{step: s, past: past, forward: forward, own: past.Fact(s.Key, factDeployment), before: strings.Fields(past.Fact(s.Key, factBefore)),
-		definition: past.Fact(s.Key, factDefinition)}
+		definition: past.Fact(s.Key, factDefinition), base: past.Fact(s.Key, factBase)}
 	if err := s.Into(&r.Shape); err != nil {
 		return rotation.Result{}, err
 	}
@@ -86,10 +88,10 @@ func (h *handler) begin(ctx context.Context, r roll, l look) (rotation.Result, e
 	if asked != "" {
 		left := patience - l.now.Sub(since)
 		switch d := r.appeared(l); {
-		case d != nil && r.forward && aws.ToString(d.TaskDefinition) != r.definition:
-			if !mine {
+		case d != nil && r.foreign(d):
+			if !mine && r.forward {
 				return rotation.Result{}, r.replaced(d)
-			} // no call has left: it is looked at like any other
+			} // no call has left, or there is nothing to wait for: it is looked at like any other
 		case d != nil: // whoever asked for it, another secret's rotation perhaps: it began after the look that is on record
 			return r.adopt(d), nil
 		case !mine && left > 0:
@@ -97,9 +99,12 @@ func (h *handler) begin(ctx context.Context, r roll, l look) (rotation.Result, e
 		}
 	}
 	if under, ok := l.steady(); !ok && r.forward { // on the way back nothing is worth waiting for
+		if mine { // and stays unused
+			h.give(r.step.ID + asked)
+		}
 		return rotation.Result{Wait: r.Service + " " + under, Again: every}, nil
 	}
-	if !mine || l.now.Sub(since) > fresh || l.ids() != strings.Join(r.before, " ") || r.forward && aws.ToString(l.TaskDefinition) != r.definition {
+	if !mine || l.now.Sub(since) > fresh || l.ids() != strings.Join(r.before, " ") || r.forward && aws.ToString(l.TaskDefinition) != cmp.Or(r.base, r.definition) {
 		return h.intend(ctx, r, l)
 	}
 	d, err := h.force(ctx, r, r.step.ID+asked)
@@ -107,6 +112,11 @@ func (h *handler) begin(ctx context.Context, r roll, l look) (rotation.Result, e
 		return rotation.Result{}, err
 	}
 	return r.adopt(d), nil
+}
+
+// foreign says whether a deployment's tasks may read something else than the step is to have them read.
+func (r roll) foreign(d *types.Deployment) bool {
+	return (r.forward || r.Revision) && aws.ToString(d.TaskDefinition) != r.definition
 }
 
 // appeared is the deployment that wasn't there when the step asked for one; nil when there is none. One that a circuit
@@ -133,11 +143,19 @@ func (r roll) adopt(d *types.Deployment) rotation.Result {
 }
 
 // intend puts on record that a deployment is about to be forced, after a look at a task definition that is another one
-// than preflight's.
+// than preflight's, or once its revision is there.
 func (h *handler) intend(ctx context.Context, r roll, l look) (rotation.Result, error) {
 	definition := aws.ToString(l.TaskDefinition)
-	if r.forward && definition != consumer.Found(r.step, r.past, factDefinition) && definition != r.definition {
-		if _, err := h.examine(ctx, definition, r.past.Fact("preflight", "arn")); err != nil {
+	if r.Revision {
+		revision := r.past.Fact(r.step.Key, factRevision)
+		if ok, err := h.deployable(ctx, revision, definition); err != nil {
+			return rotation.Result{}, err
+		} else if !ok || r.base != definition {
+			return h.revise(ctx, r, definition)
+		}
+		definition = revision
+	} else if r.forward && definition != consumer.Found(r.step, r.past, factDefinition) && definition != r.definition {
+		if _, err := h.examine(ctx, r.Shape, definition, r.past); err != nil {
 			return rotation.Result{}, err
 		}
 	}
@@ -150,8 +168,11 @@ func (h *handler) intend(ctx context.Context, r roll, l look) (rotation.Result, 
 // force calls UpdateService, once.
 func (h *handler) force(ctx context.Context, r roll, intent string) (*types.Deployment, error) {
 	arn := consumer.Found(r.step, r.past, factService)
-	out, err := h.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &arn, ForceNewDeployment: true},
-		func(o *ecs.Options) { o.Retryer = cloud.Once() })
+	in := &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &arn, ForceNewDeployment: true}
+	if r.Revision && r.definition != r.base { // what it runs with may be INACTIVE by now, and couldn't be named
+		in.TaskDefinition = &r.definition
+	}
+	out, err := h.ecs.UpdateService(ctx, in, func(o *ecs.Options) { o.Retryer = cloud.Once() })
 	if err != nil {
 		if errors.Is(err, rotation.ErrNoLease) || cloud.Code(err) == "ThrottlingException" { // it never left, or was turned away
 			h.give(intent)

@@ -90,8 +90,8 @@ func tasks(n int) string {
 // naming are the places of a task definition that name the secret, as valueFrom does or in any text.
 func naming(d *types.TaskDefinition, s usage.Secret) (all []string) {
 	for _, p := range places(d) {
-		m, exact := names(p.ref, s.ARN)
-		how := s.In(p.ref)
+		m, exact := names(*p.ref, s.ARN)
+		how := s.In(*p.ref)
 		switch {
 		case exact && m.version != "":
 			all = append(all, p.where()+", a fixed version")

@@ -63,18 +63,20 @@ type lab struct {
 	handler       rotation.Handler
 	plan          rotation.Plan
 	records       []rotation.Record
+	secret        string // its name
 	arn, old, new string
+	others        int // deployments before
 	said          []string
 }
 
 // newLab makes the service; the definition says DB from the secret's full ARN unless define gives another.
 func newLab(t *testing.T, spec own.Spec, define func(arn string) own.Definition) *lab {
 	t.Helper()
-	l := &lab{t: t, clock: sandbox.NewClock(start)}
+	l := &lab{t: t, clock: sandbox.NewClock(start), secret: "app/db"}
 	l.world = sandbox.New(l.clock)
 	l.world.AddKey(accessKey, secretKey, runner)
 	l.old = l.put("old-value")
-	l.arn = l.world.Secret("app/db").ARN
+	l.arn = l.world.Secret(l.secret).ARN
 	if define == nil {
 		define = plain
 	}
@@ -123,7 +125,7 @@ func (l *lab) ok(err error) {
 }
 
 func (l *lab) put(value string) string {
-	id, err := l.world.PutByHand("app/db", value)
+	id, err := l.world.PutByHand(l.secret, value)
 	l.ok(err)
 	return id
 }
@@ -139,7 +141,7 @@ func (l *lab) promote() *lab {
 
 // restore makes the old one live again.
 func (l *lab) restore() *lab {
-	l.ok(l.world.SecretsManager.MoveByHand(sandbox.Home, "app/db", "AWSCURRENT", l.old, l.clock.Now()))
+	l.ok(l.world.SecretsManager.MoveByHand(sandbox.Home, l.secret, "AWSCURRENT", l.old, l.clock.Now()))
 	l.clock.Move(3 * time.Second)
 	return l
 }
@@ -228,7 +230,9 @@ func (l *lab) tasks() []own.Task {
 	return l.world.ECS.Tasks(sandbox.Home, "shop", "web", l.clock.Now())
 }
 
-func (l *lab) begun() int { return l.world.ECS.Begun(sandbox.Home, "shop", "web", l.clock.Now()) - 1 }
+func (l *lab) begun() int {
+	return l.world.ECS.Begun(sandbox.Home, "shop", "web", l.clock.Now()) - 1 - l.others
+}
 
 func (l *lab) fault(f own.Fault) {
 	l.world.ECS.Break(sandbox.Home, "shop", "web", f, l.clock.Now())
@@ -254,10 +258,10 @@ func (l *lab) every(version string) {
 	}
 }
 
-// fail has something befall the next n calls of UpdateService.
-func (l *lab) fail(n int, with func(sandbox.Call) error) {
+// fail has something befall the next n calls of an operation.
+func (l *lab) fail(operation string, n int, with func(sandbox.Call) error) {
 	l.world.Fail(func(c sandbox.Call) error {
-		if c.Operation == "UpdateService" && n > 0 {
+		if c.Operation == operation && n > 0 {
 			n--
 			return with(c)
 		}

@@ -27,6 +27,8 @@ const (
 	factDesired    = "desired"         // how many tasks
 	factAsked      = "asked"           // when UpdateService was about to be called, by AWS's clock
 	factBefore     = "before"          // IDs of the deployments there were then
+	factBase       = "base"            // ARN of the task definition that the revision is made of
+	factRevision   = "revision"        // ARN of that; "" while it isn't there
 	factSince      = "since"           // when the first deployment of the step began, by AWS's clock
 )
 

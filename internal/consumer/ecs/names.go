@@ -43,7 +43,7 @@ func names(ref, arn string) (m mention, ok bool) {
 // A place is where a task definition can name a secret.
 type place struct {
 	container, what string
-	ref             string // what stands there
+	ref             *string // what stands there
 }
 
 func (p place) where() string { return p.container + " (" + p.what + ")" }
@@ -52,7 +52,9 @@ func (p place) where() string { return p.container + " (" + p.what + ")" }
 func places(d *types.TaskDefinition) (all []place) {
 	for _, c := range d.ContainerDefinitions {
 		add := func(what string, ref *string) {
-			all = append(all, place{cloud.Line(aws.ToString(c.Name)), cloud.Line(what), aws.ToString(ref)})
+			if ref != nil {
+				all = append(all, place{cloud.Line(aws.ToString(c.Name)), cloud.Line(what), ref})
+			}
 		}
 		for _, s := range c.Secrets {
 			add(aws.ToString(s.Name), s.ValueFrom)
@@ -75,7 +77,7 @@ func places(d *types.TaskDefinition) (all []place) {
 // mentions are all places where a task definition names the secret.
 func mentions(d *types.TaskDefinition, arn string) (all []mention) {
 	for _, p := range places(d) {
-		if m, ok := names(p.ref, arn); ok {
+		if m, ok := names(*p.ref, arn); ok {
 			m.where = p.where()
 			all = append(all, m)
 		}
@@ -83,37 +85,65 @@ func mentions(d *types.TaskDefinition, arn string) (all []mention) {
 	return all
 }
 
-// examine refuses a task definition whose tasks wouldn't take up what is live, and says where it names the secret. Of what
-// isn't in Secrets Manager no place is asked for.
-func (h *handler) examine(ctx context.Context, definition, arn string) (string, error) {
-	out, err := h.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &definition})
-	short := called(definition)
+// define looks at a task definition.
+func (h *handler) define(ctx context.Context, arn string, include ...types.TaskDefinitionField) (*ecs.DescribeTaskDefinitionOutput, error) {
+	out, err := h.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn, Include: include})
 	switch {
 	case err != nil:
-		return "", cloud.Judge(err, "look at the task definition "+short)
+		return nil, cloud.Judge(err, "look at the task definition "+called(arn))
 	case out.TaskDefinition == nil:
-		return "", fmt.Errorf("look at the task definition %s: the answer holds none", short)
+		return nil, fmt.Errorf("look at the task definition %s: the answer holds none", called(arn))
+	}
+	return out, nil
+}
+
+// examine refuses a task definition whose tasks wouldn't take up what is live, and says where it names the secret. Of what
+// isn't in Secrets Manager no place is asked for.
+func (h *handler) examine(ctx context.Context, p Shape, definition string, past rotation.Past) (string, error) {
+	out, err := h.define(ctx, definition)
+	if err != nil {
+		return "", err
+	}
+	return p.examined(out.TaskDefinition, past)
+}
+
+func (s *Shape) examined(d *types.TaskDefinition, past rotation.Past) (string, error) {
+	arn, short := past.Fact("preflight", "arn"), called(aws.ToString(d.TaskDefinitionArn))
+	switch {
+	case !secretsManagers(arn) && s.Revision:
+		return "", rotation.Failf("leave revision out", "the registry says revision: true, but the secret isn't in Secrets Manager: no task definition pins a version of it")
 	case !secretsManagers(arn):
 		return short + " needn't name the secret, which isn't in Secrets Manager", nil
 	}
-	all := mentions(out.TaskDefinition, arn)
+	all := mentions(d, arn)
 	var where []string
+	pins := false
 	for _, m := range all {
 		switch {
-		case m.version != "":
-			return "", rotation.Failf("register and deploy a task definition without the version at the end of valueFrom: what names one never follows a rotation",
-				"%s of %s reads the fixed version %s: a new version needs a new task definition", m.where, short, cloud.Line(m.version))
 		case m.stage != "" && m.stage != "AWSCURRENT":
 			return "", rotation.Failf("register and deploy a task definition that reads AWSCURRENT, or names no stage",
 				"%s of %s reads the stage %s, not AWSCURRENT", m.where, short, cloud.Line(m.stage))
+		case m.version != "" && !s.Revision:
+			return "", rotation.Failf("write revision: true, and allow ecs:RegisterTaskDefinition, ecs:TagResource, ecs:ListTaskDefinitions and iam:PassRole; or deploy a task definition without the version at the end of valueFrom",
+				"%s of %s reads the fixed version %s: a new version needs a new task definition", m.where, short, cloud.Line(m.version))
+		case m.version != "" && m.version != past.Fact("preflight", "old") && m.version != past.Fact("create", "new"):
+			return "", rotation.Failf("deploy a task definition that reads the live version",
+				"%s of %s reads the version %s, which isn't the live one", m.where, short, cloud.Line(m.version))
 		}
+		pins = pins || m.version != ""
 		if !slices.Contains(where, m.where) {
 			where = append(where, m.where)
 		}
 	}
-	if len(all) == 0 {
+	switch {
+	case len(all) == 0 && !s.Revision:
 		return "", rotation.Failf("take the service out of the registry's consumers, or have its task definition name the secret",
 			"the registry lists the service, but no container of %s names %s: that is drift", short, arn)
+	case s.Revision && !pins:
+		return "", rotation.Failf("leave revision out: a new deployment of the same task definition does it",
+			"the registry says revision: true, but %s pins no version of %s", short, arn)
+	case pins:
+		return short + " names the secret in " + strings.Join(where, ", ") + " and pins its version: a revision of it will be registered for the new one", nil
 	}
 	return short + " names the secret in " + strings.Join(where, ", "), nil
 }

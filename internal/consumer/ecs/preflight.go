@@ -21,7 +21,7 @@ func (h *handler) preflight(ctx context.Context, s rotation.Step, past rotation.
 	if err != nil {
 		return rotation.Result{}, err
 	}
-	if err := deployable(p, l); err != nil {
+	if err := deployed(p, l); err != nil {
 		return rotation.Result{}, err
 	}
 	d := l.primary()
@@ -35,13 +35,13 @@ func (h *handler) preflight(ctx context.Context, s rotation.Step, past rotation.
 	if l.RunningCount != l.DesiredCount {
 		return rotation.Result{Wait: fmt.Sprintf("all tasks of %s to run: %d of %d do", p.Service, l.RunningCount, l.DesiredCount), Again: rotation.Later}, nil
 	}
-	uses, err := h.examine(ctx, aws.ToString(l.TaskDefinition), past.Fact("preflight", "arn"))
+	uses, err := h.examine(ctx, p, aws.ToString(l.TaskDefinition), past)
 	if err != nil {
 		return rotation.Result{}, err
 	}
 	text := fmt.Sprintf("%d of %d tasks of %s run; %s", l.RunningCount, l.DesiredCount, p.Service, uses)
 	if l.DesiredCount == 0 {
-		text = fmt.Sprintf("no task of %s is wanted (desired count 0): nothing is restarted, and what is started later reads what is live then; %s", p.Service, uses)
+		text = fmt.Sprintf("no task of %s is wanted (desired count 0): nothing is restarted, and what is started later reads what %s; %s", p.Service, p.later(), uses)
 	}
 	switch l.breaker() {
 	case "off":
@@ -55,8 +55,16 @@ func (h *handler) preflight(ctx context.Context, s rotation.Step, past rotation.
 		factDeployment: aws.ToString(d.Id), factBreaker: l.breaker(), factDesired: strconv.Itoa(int(l.DesiredCount))}}, nil
 }
 
-// deployable refuses what UpdateService wouldn't roll over as it should.
-func deployable(p Shape, l look) error {
+// later is what tasks read that are started after the step.
+func (s *Shape) later() string {
+	if s.Revision {
+		return "its task definition pins"
+	}
+	return "is live then"
+}
+
+// deployed refuses what UpdateService wouldn't roll over as it should.
+func deployed(p Shape, l look) error {
 	switch {
 	case l.gone != "":
 		return rotation.Failf("check cluster, service, region and account, or take it out of the registry's consumers", "no service %s: %s", p.Service, l.gone)

@@ -1,9 +1,10 @@
 // Package ecs is the consumer that is an Amazon ECS service. A task reads its secrets once, when it starts, so that taking
-// up a new version is a new deployment of the same task definition, watched until no other task runs.
+// up a new version is a new deployment of the same task definition, watched until no other task runs. Where that pins the
+// version, it is one of a new revision that differs in just that (revise.go).
 //
 // UpdateService takes no token: that it is about to be called is on record before it leaves, with the deployments there
 // are, and a call without an answer is looked for among those that weren't there before it is made again. It must never
-// change anything of a service but that: no task definition, no count, no task is stopped.
+// change anything of a service but that: no other task definition, no count, no task is stopped.
 package ecs
 
 import (
@@ -33,6 +34,9 @@ type Shape struct {
 	Cluster string `json:"cluster" yaml:"cluster" rekey:"required" jsonschema:"required"`
 	// Service is the name of the service. It must be deployed by ECS itself, as a rolling update.
 	Service string `json:"service" yaml:"service" rekey:"required" jsonschema:"required"`
+	// Revision is for a task definition that pins the version: a copy of it that pins the new one is registered and
+	// deployed. Default: false, and one that pins a version is refused.
+	Revision bool `json:"revision,omitempty" yaml:"revision"`
 	// Within is how long a rollout may take until every task runs with the new version, at least 1m and at most 2h. Default: 20m.
 	Within rotation.Duration `json:"within,omitempty" yaml:"within"`
 }
@@ -45,8 +49,13 @@ func (s *Shape) Deadline() rotation.Duration {
 	return s.Within
 }
 
-// Shared is the service.
-func (s *Shape) Shared() string { return called(s.Cluster) + "/" + s.Service }
+// Shared is the service; but each secret that is pinned needs a revision of its own.
+func (s *Shape) Shared() string {
+	if s.Revision {
+		return ""
+	}
+	return called(s.Cluster) + "/" + s.Service
+}
 
 var (
 	name       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)

@@ -62,7 +62,7 @@ func TestCrashPoints(t *testing.T) {
 				want, version = 2, l.old
 			}
 			if p.with != nil {
-				l.fail(1, p.with)
+				l.fail("UpdateService", 1, p.with)
 			}
 			for range max(p.asks, -p.asks) {
 				_, _ = l.once(key) // an error is what the point is about

@@ -25,7 +25,7 @@ func (h *handler) watch(ctx context.Context, r roll, l look) (rotation.Result, e
 	switch {
 	case d == nil:
 		return rotation.Result{}, fmt.Errorf("%s shows no primary deployment", r.Service)
-	case aws.ToString(d.Id) == r.own && d.RolloutState == types.DeploymentRolloutStateFailed, r.forward && ours != nil && ours.RolloutState == types.DeploymentRolloutStateFailed:
+	case aws.ToString(d.Id) == r.own && d.RolloutState == types.DeploymentRolloutStateFailed, (r.forward || r.Revision) && ours != nil && ours.RolloutState == types.DeploymentRolloutStateFailed:
 		return h.failed(ctx, r, l, ours)
 	case aws.ToString(d.Id) == r.own:
 		return h.progress(ctx, r, l, d)
@@ -33,8 +33,10 @@ func (h *handler) watch(ctx context.Context, r roll, l look) (rotation.Result, e
 		return rotation.Result{Wait: fmt.Sprintf("the deployment %s of %s to be shown", r.own, r.Service), Again: every}, nil
 	case slices.Contains(r.before, aws.ToString(d.Id)):
 		return h.failed(ctx, r, l, ours)
-	case r.forward && aws.ToString(d.TaskDefinition) != r.definition:
+	case r.forward && r.foreign(d):
 		return rotation.Result{}, r.replaced(d)
+	case r.foreign(d):
+		return h.intend(ctx, r, l)
 	}
 	return r.adopt(d), nil
 }
@@ -62,7 +64,13 @@ func (h *handler) progress(ctx context.Context, r roll, l look, d *types.Deploym
 	if d.RolloutState == types.DeploymentRolloutStateCompleted && len(l.Deployments) == 1 && d.RunningCount == d.DesiredCount {
 		text := fmt.Sprintf("all %d tasks of %s run with %s, since %s (%s)", d.RunningCount, r.Service, r.version(), stamp(r.since), aws.ToString(d.Id))
 		if d.DesiredCount == 0 {
-			text = fmt.Sprintf("no task of %s is wanted: what is started later reads what is live then", r.Service)
+			text = fmt.Sprintf("no task of %s is wanted: what is started later reads what %s", r.Service, r.later())
+		}
+		if r.Revision {
+			text += "; task definition " + called(r.definition)
+			if !r.forward {
+				text += ", and the revisions that were registered stay"
+			}
 		}
 		return rotation.Result{Text: text}, nil
 	}
@@ -86,7 +94,10 @@ func (h *handler) progress(ctx context.Context, r roll, l look, d *types.Deploym
 // rereads warns of what a circuit breaker does by itself.
 func rereads(r roll) string {
 	live := "the new one, until it is taken back"
-	if !r.forward {
+	switch {
+	case r.Revision:
+		return "its circuit breaker may start tasks of the former task definition by itself, and they read the version that it pins"
+	case !r.forward:
 		live = "the old one"
 	}
 	return "its circuit breaker may start tasks of the former deployment by itself, and they read what is live then: " + live

@@ -1,9 +1,9 @@
 package ecs
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 
 	"github.com/rastup/rekey/internal/sandbox/wire"
@@ -63,30 +63,40 @@ type Task struct {
 	Versions       map[string]string // the version that it runs with, by the valueFrom that it was read by
 }
 
-func (d *definition) secrets() (from []string) {
-	for _, c := range d.Containers {
-		for _, s := range append(append([]Secret{}, c.Secrets...), c.LogSecrets...) {
-			from = append(from, s.ValueFrom)
-		}
-		if c.Repository != "" {
-			from = append(from, c.Repository)
-		}
-	}
-	return from
-}
-
 // RegisterByHand makes another revision of a task definition's family.
 func (s *Service) RegisterByHand(p wire.Place, d Definition) (arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.latest[p] == nil {
-		s.latest[p] = map[string]int{}
+	var all []container
+	for _, c := range d.Containers {
+		made := container{Name: c.Name, Image: "shop/" + c.Name + ":1", Memory: 128, Secrets: c.Secrets, Variables: c.Environment}
+		if len(c.LogSecrets) > 0 {
+			made.Logs = &logs{"splunk", c.LogSecrets}
+		}
+		if c.Repository != "" {
+			made.Repository = &credentials{c.Repository}
+		}
+		all = append(all, made)
 	}
-	s.latest[p][d.Family]++
-	n := s.latest[p][d.Family]
-	arn = arnOf(p, "task-definition/"+d.Family+":"+strconv.Itoa(n))
-	s.defs[arn] = &definition{d, arn, n}
-	return arn
+	family, _ := json.Marshal(d.Family) // text and numbers alone
+	containers, _ := json.Marshal(all)
+	return s.register(p, d.Family, map[string]json.RawMessage{"family": family, "containerDefinitions": containers}, all, nil).arn
+}
+
+// DeregisterByHand makes a task definition INACTIVE: what runs with it goes on, and nothing else may take it up.
+func (s *Service) DeregisterByHand(p wire.Place, ref string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d := s.defined(p, ref); d != nil {
+		d.inactive = true
+	}
+}
+
+// Revisions is how many of a family were ever registered.
+func (s *Service) Revisions(p wire.Place, family string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latest[p][family]
 }
 
 // MakeByHand makes a service, and its cluster where there is none, with its first deployment complete.

@@ -1,8 +1,6 @@
 package ecs
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rastup/rekey/internal/sandbox/wire"
@@ -102,65 +100,4 @@ func (s *Service) show(v *service, now time.Time) shown {
 		out.Running, out.Pending, out.Deployments = out.Running+sd.Running, out.Pending+sd.Pending, append(out.Deployments, sd)
 	}
 	return out
-}
-
-func (s *Service) describeTaskDefinition(r *wire.Request) (any, error) {
-	var in struct{ TaskDefinition string }
-	if err := r.Into(&in); err != nil {
-		return nil, err
-	}
-	if err := r.May("ecs:DescribeTaskDefinition", "*"); err != nil {
-		return nil, err
-	}
-	d := s.defined(r.Place, in.TaskDefinition)
-	if d == nil {
-		return nil, wire.Refuse("ClientException", "Unable to describe task definition.")
-	}
-	type credentials struct {
-		Parameter string `json:"credentialsParameter"`
-	}
-	type logs struct {
-		Driver  string   `json:"logDriver"`
-		Options []Secret `json:"secretOptions"`
-	}
-	type container struct {
-		Name       string       `json:"name"`
-		Secrets    []Secret     `json:"secrets,omitempty"`
-		Logs       *logs        `json:"logConfiguration,omitempty"`
-		Repository *credentials `json:"repositoryCredentials,omitempty"`
-		Variables  []Variable   `json:"environment,omitempty"`
-	}
-	var out struct {
-		TaskDefinition struct {
-			ARN        string      `json:"taskDefinitionArn"`
-			Family     string      `json:"family"`
-			Revision   int         `json:"revision"`
-			Status     string      `json:"status"`
-			Containers []container `json:"containerDefinitions"`
-		} `json:"taskDefinition"`
-	}
-	t := &out.TaskDefinition
-	t.ARN, t.Family, t.Revision, t.Status = d.arn, d.Family, d.revision, "ACTIVE"
-	for _, c := range d.Containers {
-		show := container{Name: c.Name, Secrets: c.Secrets, Variables: c.Environment}
-		if len(c.LogSecrets) > 0 {
-			show.Logs = &logs{"splunk", c.LogSecrets}
-		}
-		if c.Repository != "" {
-			show.Repository = &credentials{c.Repository}
-		}
-		t.Containers = append(t.Containers, show)
-	}
-	return out, nil
-}
-
-// defined finds a task definition by ARN, by family:revision, or the newest of a family.
-func (s *Service) defined(p wire.Place, ref string) *definition {
-	if !strings.HasPrefix(ref, "arn:") {
-		if !strings.Contains(ref, ":") {
-			ref += ":" + strconv.Itoa(s.latest[p][ref])
-		}
-		ref = arnOf(p, "task-definition/"+ref)
-	}
-	return s.defs[ref]
 }

@@ -26,14 +26,15 @@ func operations() map[string]operation {
 		"DescribeServices": (*Service).describeServices, "DescribeTaskDefinition": (*Service).describeTaskDefinition,
 		"UpdateService": (*Service).updateService, "ListTasks": (*Service).listTasks, "DescribeTasks": (*Service).describeTasks,
 		"ListClusters": (*Service).listClusters, "ListServices": (*Service).listServices,
+		"RegisterTaskDefinition": (*Service).registerTaskDefinition, "ListTaskDefinitions": (*Service).listTaskDefinitions,
 	}
 }
 
-// Target is what the caller names: the service, the cluster or the task definition.
+// Target is what the caller names: the service, the cluster, the task definition or its family.
 func Target(r *wire.Request) string {
 	var in struct {
-		Cluster, Service, ServiceName, TaskDefinition string
-		Services                                      []string
+		Cluster, Service, ServiceName, TaskDefinition, Family, FamilyPrefix string
+		Services                                                            []string
 	}
 	if json.Unmarshal(r.Body, &in) != nil {
 		return ""
@@ -46,7 +47,7 @@ func Target(r *wire.Request) string {
 	if in.Cluster != "" {
 		return short(in.Cluster)
 	}
-	return in.TaskDefinition
+	return in.TaskDefinition + in.Family + in.FamilyPrefix // one of them
 }
 
 // Serve answers one request: a value to write as JSON, or a *wire.Error.
@@ -93,6 +94,9 @@ func (s *Service) updateService(r *wire.Request) (any, error) {
 		d := s.defined(r.Place, in.TaskDefinition)
 		if d == nil {
 			return nil, wire.Refuse("ClientException", "TaskDefinition not found.")
+		}
+		if d.inactive {
+			return nil, wire.Refuse("ClientException", "TaskDefinition is inactive")
 		}
 		definition = d.arn
 	}

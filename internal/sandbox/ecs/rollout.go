@@ -75,7 +75,7 @@ func (s *Service) start(v *service, d *deployment, at time.Time) {
 }
 
 func (s *Service) pull(p wire.Place, t *task, at time.Time) error {
-	for _, from := range s.defs[t.definition].secrets() {
+	for _, from := range s.defs[t.definition].from {
 		parts := strings.Split(from, ":")
 		var stage, version string
 		if len(parts) == 10 {

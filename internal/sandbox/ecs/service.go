@@ -12,7 +12,7 @@
 //
 // Known differences: the clock is looked at when somebody asks, so that a task reads what is live then; a service that is
 // steady replaces a task by hand only (Replace); a circuit breaker gives up after three failed tasks, whatever the service's
-// size; what the API can set is forceNewDeployment, taskDefinition and desiredCount. It must never let a value in.
+// size; what the API can set of a service is forceNewDeployment, taskDefinition and desiredCount. It must never let a value in.
 package ecs
 
 import (
@@ -53,12 +53,6 @@ type Service struct {
 	alone    map[wire.Place]map[string][]*task             // of no service, by cluster
 	defs     map[string]*definition                        // by ARN
 	latest   map[wire.Place]map[string]int                 // revision of each family
-}
-
-type definition struct {
-	Definition
-	arn      string
-	revision int
 }
 
 type service struct {

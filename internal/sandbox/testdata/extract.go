@@ -57,7 +57,7 @@ var served = map[string][]string{
 	"lambda":         {"GetFunctionConfiguration", "UpdateFunctionConfiguration", "ListVersionsByFunction", "PublishVersion", "GetAlias", "UpdateAlias", "ListFunctions", "ListEventSourceMappings"},
 	"ssm":            {"GetParameter", "GetParameterHistory", "GetParametersByPath", "LabelParameterVersion", "PutParameter", "UnlabelParameterVersion"},
 	"rds":            {"DescribeDBInstances", "DescribeDBClusters", "ModifyDBInstance", "ModifyDBCluster"},
-	"ecs":            {"DescribeServices", "DescribeTaskDefinition", "UpdateService", "ListTasks", "DescribeTasks", "ListClusters", "ListServices"},
+	"ecs":            {"DescribeServices", "DescribeTaskDefinition", "UpdateService", "ListTasks", "DescribeTasks", "ListClusters", "ListServices", "RegisterTaskDefinition", "ListTaskDefinitions"},
 	"kms":            {"CreateKey", "DescribeKey", "GetKeyPolicy", "ListKeys", "ListResourceTags", "ListAliases", "ListGrants", "TagResource", "UntagResource", "CreateAlias", "UpdateAlias", "DeleteAlias", "EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "GetKeyRotationStatus", "EnableKeyRotation", "GetKeyLastUsage", "GetPublicKey", "Encrypt", "Decrypt", "Sign", "Verify", "GenerateMac", "VerifyMac"},
 }
 
