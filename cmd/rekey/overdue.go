@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rastup/rekey/internal/app"
 	"github.com/rastup/rekey/internal/overdue"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/sarif"
@@ -40,21 +41,11 @@ something differs: --fail-on stuck,overdue,findings.`,
 			if err != nil {
 				return err
 			}
-			a.Reads, a.Preview = true, true
-			s, err := a.Scan(c.Context())
+			s, err := scan(c, a)
 			if err != nil {
 				return err
 			}
-			switch format {
-			case "json":
-				err = json.NewEncoder(c.OutOrStdout()).Encode(s)
-			case "sarif":
-				err = sarif.Write(c.OutOrStdout(), s)
-			case "markdown":
-				_, err = fmt.Fprintln(c.OutOrStdout(), comment.Overdue(s, comment.OverdueOptions{}))
-			default:
-				err = terminal.Overdue(c.OutOrStdout(), s, all, style(c))
-			}
+			err = printScan(c, s, format, all)
 			if err == nil && fails(s) {
 				err = errFound
 			}
@@ -68,3 +59,22 @@ something differs: --fail-on stuck,overdue,findings.`,
 }
 
 var formats = []string{"text", "json", "markdown", "sarif"}
+
+// scan looks at everything with the roles that only read.
+func scan(c *cobra.Command, a *app.App) (overdue.Scan, error) {
+	a.Reads, a.Preview = true, true
+	return a.Scan(c.Context())
+}
+
+func printScan(c *cobra.Command, s overdue.Scan, format string, all bool) error {
+	switch format {
+	case "json":
+		return json.NewEncoder(c.OutOrStdout()).Encode(s)
+	case "sarif":
+		return sarif.Write(c.OutOrStdout(), s)
+	case "markdown":
+		_, err := fmt.Fprintln(c.OutOrStdout(), comment.Overdue(s, comment.OverdueOptions{}))
+		return err
+	}
+	return terminal.Overdue(c.OutOrStdout(), s, all, style(c))
+}

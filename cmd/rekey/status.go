@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 func newStatus(f *flags) *cobra.Command {
-	var asJSON bool
+	var asJSON, secrets bool
 	c := &cobra.Command{
 		Use:   "status [REQUEST...]",
 		Short: "Where every open rotation stands, from the journal; changes nothing",
@@ -22,6 +23,9 @@ func newStatus(f *flags) *cobra.Command {
 			a, err := f.loaded(c, paths)
 			if err != nil {
 				return err
+			}
+			if secrets {
+				return scanned(c, a, paths, asJSON)
 			}
 			tasks, err := a.Tasks(c.Context(), paths...)
 			if err != nil {
@@ -43,7 +47,24 @@ func newStatus(f *flags) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	c.Flags().BoolVar(&secrets, "secrets", false, "of every secret instead: how old it is, and when it is due; as overdue --all")
 	return c
+}
+
+// scanned is the state of every secret.
+func scanned(c *cobra.Command, a *app.App, paths []string, asJSON bool) error {
+	if len(paths) > 0 {
+		return usageError{errors.New("--secrets is about all secrets: name no request")}
+	}
+	format := "text"
+	if asJSON {
+		format = "json"
+	}
+	s, err := scan(c, a)
+	if err != nil {
+		return err
+	}
+	return printScan(c, s, format, true)
 }
 
 // printResults shows where rotations stand, and what kept some from being looked at.

@@ -69,9 +69,10 @@ type daily struct {
 
 // owners that GitHub doesn't know. Teams can't be seen with a workflow's token.
 func (d *daily) owners(ctx context.Context) {
-	seen := map[string]bool{}
+	seen, teams := map[string]bool{}, false
 	for _, one := range d.scan.Standings {
 		login, person := strings.CutPrefix(one.Owner, "@")
+		teams = teams || strings.Contains(login, "/")
 		if !person || strings.Contains(login, "/") || seen[one.Owner] {
 			continue
 		}
@@ -88,6 +89,9 @@ func (d *daily) owners(ctx context.Context) {
 			continue
 		}
 		d.scan.Findings = append(d.scan.Findings, f)
+	}
+	if teams {
+		d.scan.Unseen = append(d.scan.Unseen, "whether the teams that own something exist")
 	}
 }
 

@@ -52,7 +52,7 @@ func (a *App) scan(ctx context.Context) (overdue.Scan, []Shown, error) {
 func (s *scan) unseen() (all []string) {
 	for _, k := range Kinds() {
 		if k.Beyond != "" && slices.ContainsFunc(s.secrets, func(o overdue.Secret) bool { return o.Kind == k.Name }) {
-			all = append(all, k.Beyond)
+			all = append(all, "what was left behind of "+k.Beyond)
 		}
 	}
 	return all

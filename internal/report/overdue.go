@@ -26,5 +26,5 @@ func Unseen(s overdue.Scan) string {
 	if len(s.Unseen) == 0 {
 		return ""
 	}
-	return "Not looked for, since that takes a credential which a scan doesn't have: what was left behind of " + And(s.Unseen) + "."
+	return "Not looked for, since that takes a credential which a scan doesn't have: " + strings.Join(s.Unseen, "; ") + "."
 }
