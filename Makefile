@@ -28,7 +28,7 @@ test: ## everything: lint, demo, all tests with the race detector and real compo
 	@$(MAKE) --no-print-directory optional
 
 race: tools
-	go test -race -shuffle=on -count=1 -timeout=20m ./...
+	go test -race -shuffle=on -count=1 -timeout=40m ./...
 
 # The suites that by themselves try a selection, with every case; they say how many that were. Kinds besides
 # secretsmanager, whose suites take longest, have theirs in conformance.
