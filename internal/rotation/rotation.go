@@ -195,6 +195,21 @@ type Func func(ctx context.Context, s Step, past Past) (Result, error)
 // before it starts.
 type Handler map[string]Func
 
+// Handle makes a handler of functions that take what read makes of a step: its parameters, and what else they go by.
+func Handle[C any](read func(Step, Past) (C, error), by map[string]func(context.Context, C) (Result, error)) Handler {
+	h := Handler{}
+	for name, f := range by {
+		h[name] = func(ctx context.Context, s Step, past Past) (Result, error) {
+			c, err := read(s, past)
+			if err != nil {
+				return Result{}, err
+			}
+			return f(ctx, c)
+		}
+	}
+	return h
+}
+
 // Duration is a time.Duration that reads and writes as text ("48h0m0s") in JSON.
 type Duration time.Duration
 

@@ -48,19 +48,15 @@ type call struct {
 // New makes the handler for one environment.
 func New(d consumer.Deps) rotation.Handler {
 	h := &handler{client: d.Lambda, now: d.Now}
-	out := rotation.Handler{}
-	for name, f := range map[string]func(context.Context, call) (rotation.Result, error){
+	return rotation.Handle(callOf, map[string]func(context.Context, call) (rotation.Result, error){
 		consumer.Preflight: h.preflight, consumer.Deploy: h.deploy, consumer.Adopted: h.adopted, consumer.Back: h.back,
-	} {
-		out[name] = func(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
-			c := call{step: s, past: past}
-			if err := s.Into(&c.Shape); err != nil {
-				return rotation.Result{}, err
-			}
-			return f(ctx, c)
-		}
-	}
-	return out
+	})
+}
+
+func callOf(s rotation.Step, past rotation.Past) (call, error) {
+	c := call{step: s, past: past}
+	err := s.Into(&c.Shape)
+	return c, err
 }
 
 // key is that of another step of this consumer.

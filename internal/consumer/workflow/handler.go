@@ -60,19 +60,15 @@ type visit struct {
 // New makes the handler for one environment.
 func New(d consumer.Deps) rotation.Handler {
 	h := &handler{hub: d.GitHub, bot: d.Bot, now: d.Now, asked: map[string]time.Time{}}
-	out := rotation.Handler{}
-	for name, f := range map[string]func(context.Context, visit) (rotation.Result, error){
+	return rotation.Handle(visitOf, map[string]func(context.Context, visit) (rotation.Result, error){
 		consumer.Preflight: h.preflight, consumer.Deploy: h.deploy, consumer.Adopted: h.adopted, consumer.Back: h.back,
-	} {
-		out[name] = func(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
-			v := visit{step: s, past: past, forward: name == consumer.Deploy}
-			if err := s.Into(&v.Shape); err != nil {
-				return rotation.Result{}, err
-			}
-			return f(ctx, v)
-		}
-	}
-	return out
+	})
+}
+
+func visitOf(s rotation.Step, past rotation.Past) (visit, error) {
+	v := visit{step: s, past: past, forward: s.Name == consumer.Deploy}
+	err := s.Into(&v.Shape)
+	return v, err
 }
 
 func (v visit) found(key string) string { return consumer.Found(v.step, v.past, key) }

@@ -53,20 +53,16 @@ func recipe() []rotation.Spec {
 func New(d kind.Deps) rotation.Handler {
 	h := &handler{labels: &staging.Labels{Client: d.SecretsManager, IAM: d.IAM, Identity: d.Identity, Region: d.Region, Keep: d.Keep},
 		keep: d.Keep, rds: d.RDS, region: d.Region}
-	out := rotation.Handler{}
-	for name, f := range map[string]func(context.Context, call) (rotation.Result, error){
+	return rotation.Handle(callOf, map[string]func(context.Context, call) (rotation.Result, error){
 		preflight: h.preflight, "preview": h.preview, create: h.create, set: h.set, test: h.test, promote: h.promote,
 		"decommission": h.decommission, restore: h.restore, "discard": h.discard,
-	} {
-		out[name] = func(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
-			c := call{step: s.ID, past: past}
-			if err := s.Into(&c.t); err != nil {
-				return rotation.Result{}, err
-			}
-			return f(ctx, c)
-		}
-	}
-	return out
+	})
+}
+
+func callOf(s rotation.Step, past rotation.Past) (call, error) {
+	c := call{step: s.ID, past: past}
+	err := s.Into(&c.t)
+	return c, err
 }
 
 type handler struct {

@@ -71,20 +71,16 @@ func recipe(t *Target) []rotation.Spec {
 func New(d kind.Deps) rotation.Handler {
 	h := handler{labels: &staging.Labels{Client: d.SecretsManager, IAM: d.IAM, Identity: d.Identity, Region: d.Region, Keep: d.Keep},
 		keep: d.Keep, transport: d.Transport, now: d.Now}
-	out := rotation.Handler{}
-	for name, f := range map[string]func(context.Context, call) (rotation.Result, error){
+	return rotation.Handle(callOf, map[string]func(context.Context, call) (rotation.Result, error){
 		"preflight": h.preflight, "preview": h.preview, "create": h.create, "test": h.test, "promote": h.promote, "accepted": h.accepted,
 		"disable": h.disable, "decommission": h.decommission, "refused": h.refused, "enable": h.enable, "restore": h.restore, "discard": h.discard,
-	} {
-		out[name] = func(ctx context.Context, s rotation.Step, past rotation.Past) (rotation.Result, error) {
-			c := call{step: s, past: past}
-			if err := s.Into(&c.t); err != nil {
-				return rotation.Result{}, err
-			}
-			return f(ctx, c)
-		}
-	}
-	return out
+	})
+}
+
+func callOf(s rotation.Step, past rotation.Past) (call, error) {
+	c := call{step: s, past: past}
+	err := s.Into(&c.t)
+	return c, err
 }
 
 type handler struct {
