@@ -65,6 +65,13 @@ func Unknown(err error) bool {
 	return errors.Is(err, github.ErrUnknown) || errors.Is(err, jira.ErrUnknown)
 }
 
+// Sure is Settle, and says whether the change is known to have happened.
+func (t *Tally) Sure(count *int, err error) (bool, error) {
+	before := *count
+	err = t.Settle(count, err)
+	return *count > before, err
+}
+
 // Ours says whether u is the bot with that login. Logins don't distinguish case.
 func Ours(u github.User, bot string) bool { return bot != "" && strings.EqualFold(u.Login, bot) }
 

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/rastup/rekey/internal/github"
@@ -27,40 +26,12 @@ const (
 	Draft  = "rekey/registry-dates-draft"
 )
 
-// Files are the repository's. PutFile makes one commit, where the file's blob still is was.
-type Files interface {
-	Content(ctx context.Context, path, ref string) (github.Content, error)
-	PutFile(ctx context.Context, branch, path, message string, text []byte, was string) error
-	CommitsOf(ctx context.Context, path, ref string) ([]github.Commit, error)
-}
-
-// Branches are the repository's.
-type Branches interface {
-	Branch(ctx context.Context, name string) (sha string, ok bool, err error)
-	CreateBranch(ctx context.Context, name, sha string) error
-	MoveBranch(ctx context.Context, name, sha string) error
-}
-
-// Reader reads pull requests. Issue is for their texts, which lists don't have.
-type Reader interface {
-	PullsFrom(ctx context.Context, branch, state string) ([]github.Pull, error)
-	CommitsIn(ctx context.Context, number int) ([]github.Commit, error)
-	Issue(ctx context.Context, number int) (github.Issue, error)
-}
-
-// Writer changes pull requests.
-type Writer interface {
-	DefaultBranch(ctx context.Context) (string, error)
-	CreatePull(ctx context.Context, title, body, branch, base string) (github.Pull, error)
-	EditPull(ctx context.Context, number int, title, body, state string) error
-}
-
 // GitHub is what the projection needs of it; *github.Client is one.
 type GitHub interface {
-	Files
-	Branches
-	Reader
-	Writer
+	notice.Files
+	notice.Branches
+	notice.History
+	notice.Pulls
 }
 
 // A Projector keeps the pull request right.
@@ -172,37 +143,3 @@ func (w *work) holds(ctx context.Context, ref string) (bool, error) {
 	}
 	return true, nil
 }
-
-// ours says whether every commit that branch has, and the default branch hasn't, is the bot's.
-func (w *work) ours(ctx context.Context, branch, sha string) (bool, error) {
-	pulls, err := w.GitHub.PullsFrom(ctx, branch, "all")
-	if err != nil {
-		return false, err
-	}
-	for _, pull := range pulls {
-		if pull.Head == sha {
-			all, err := w.GitHub.CommitsIn(ctx, pull.Number)
-			return err == nil && len(all) > 0 && !slices.ContainsFunc(all, w.others), err
-		}
-	}
-	// No pull request shows the branch as it is: its commits, back to one that the default branch has, too.
-	mine, err := w.GitHub.CommitsOf(ctx, "", sha)
-	if err != nil {
-		return false, err
-	}
-	base, err := w.GitHub.CommitsOf(ctx, "", w.tip)
-	if err != nil {
-		return false, err
-	}
-	for _, c := range mine {
-		if slices.ContainsFunc(base, func(b github.Commit) bool { return b.SHA == c.SHA }) {
-			return true, nil
-		}
-		if w.others(c) {
-			return false, nil
-		}
-	}
-	return false, nil
-}
-
-func (w *work) others(c github.Commit) bool { return !notice.Ours(c.Author, w.Bot) }

@@ -56,7 +56,7 @@ func (w *work) rebuild(ctx context.Context, sha string, there bool) (bool, error
 }
 
 func (w *work) mayMove(ctx context.Context, branch, sha string) (bool, error) {
-	ok, err := w.ours(ctx, branch, sha)
+	ok, err := notice.Own(ctx, w.GitHub, w.Bot, branch, sha, w.tip)
 	if err == nil && !ok {
 		w.t.Find("", "merge or take away that commit, or delete the branch; then the dates are brought up to date again",
 			"the branch %s holds a commit that isn't by @%s: it is left as it is", branch, w.Bot)
@@ -104,9 +104,8 @@ func (w *work) draft(ctx context.Context) (string, error) {
 
 // point lets a branch point at sha; false: that isn't certain.
 func (w *work) point(ctx context.Context, branch, sha string, move func(ctx context.Context, name, sha string) error) (bool, error) {
-	before := w.t.Edited
-	err := w.t.Settle(&w.t.Edited, move(ctx, branch, sha))
-	return w.t.Edited > before, wrap("point "+branch+" at the dates", err)
+	ok, err := w.t.Sure(&w.t.Edited, move(ctx, branch, sha))
+	return ok, wrap("point "+branch+" at the dates", err)
 }
 
 // pull opens the pull request, or brings its text up to date. kept says that the branch at sha was right already.
@@ -173,11 +172,9 @@ func (w *work) close(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range all {
-		if w.others(c) {
-			w.t.Find(open.URL, "close it, or merge it", "the registry has all dates, and the pull request #%d holds a commit that isn't by @%s", open.Number, w.Bot)
-			return nil
-		}
+	if notice.Others(all, w.Bot) {
+		w.t.Find(open.URL, "close it, or merge it", "the registry has all dates, and the pull request #%d holds a commit that isn't by @%s", open.Number, w.Bot)
+		return nil
 	}
 	x, err := w.GitHub.Issue(ctx, open.Number)
 	if err != nil {

@@ -21,42 +21,19 @@ import (
 // Prefix begins the name of every branch of this package.
 const Prefix = "rekey/rotate/"
 
-// Files are the repository's. PutFile makes one commit, where the file's blob still is was.
-type Files interface {
-	Content(ctx context.Context, path, ref string) (github.Content, error)
-	PutFile(ctx context.Context, branch, path, message string, text []byte, was string) error
-	CommitsOf(ctx context.Context, path, ref string) ([]github.Commit, error)
-}
-
-// Branches are the repository's.
-type Branches interface {
-	Branch(ctx context.Context, name string) (sha string, ok bool, err error)
-	CreateBranch(ctx context.Context, name, sha string) error
-	MoveBranch(ctx context.Context, name, sha string) error
-}
-
-// Reader reads pull requests. Issue is for their texts, which lists don't have.
+// Reader reads pull requests.
 type Reader interface {
 	OpenPulls(ctx context.Context) ([]github.Pull, error)
-	PullsFrom(ctx context.Context, branch, state string) ([]github.Pull, error)
-	CommitsIn(ctx context.Context, number int) ([]github.Commit, error)
 	FilesOf(ctx context.Context, number int) ([]github.File, error)
-	Issue(ctx context.Context, number int) (github.Issue, error)
-}
-
-// Writer changes pull requests.
-type Writer interface {
-	DefaultBranch(ctx context.Context) (string, error)
-	CreatePull(ctx context.Context, title, body, branch, base string) (github.Pull, error)
-	EditPull(ctx context.Context, number int, title, body, state string) error
 }
 
 // GitHub is what the projection needs of it; *github.Client is one.
 type GitHub interface {
-	Files
-	Branches
+	notice.Files
+	notice.Branches
+	notice.History
+	notice.Pulls
 	Reader
-	Writer
 }
 
 // An Offer is a request that should be open.
@@ -160,7 +137,7 @@ func (w *work) look(ctx context.Context) (err error) {
 // others says whether a pull request holds a commit that isn't by the bot.
 func (w *work) others(ctx context.Context, pull github.Pull) (bool, error) {
 	all, err := w.GitHub.CommitsIn(ctx, pull.Number)
-	return slices.ContainsFunc(all, func(c github.Commit) bool { return !notice.Ours(c.Author, w.Bot) }), err
+	return notice.Others(all, w.Bot), err
 }
 
 // keep brings an open pull request up to date.
@@ -251,15 +228,15 @@ func (w *work) make(ctx context.Context, o Offer) error {
 	ok := true
 	switch {
 	case !there:
-		ok, err = w.done(w.GitHub.CreateBranch(ctx, branch, w.tip))
+		ok, err = w.t.Sure(&w.t.Edited, w.GitHub.CreateBranch(ctx, branch, w.tip))
 	case sha != w.tip:
-		if mine, err := w.mine(ctx, branch, sha); err != nil || !mine {
+		if mine, err := notice.Own(ctx, w.GitHub, w.Bot, branch, sha, w.tip); err != nil || !mine {
 			if err == nil {
 				w.t.Find("", "merge or take away that commit, or delete the branch", "the branch %s holds a commit that isn't by @%s: it is left as it is", branch, w.Bot)
 			}
 			return wrap("read the commits of "+branch, err)
 		}
-		ok, err = w.done(w.GitHub.MoveBranch(ctx, branch, w.tip))
+		ok, err = w.t.Sure(&w.t.Edited, w.GitHub.MoveBranch(ctx, branch, w.tip))
 	}
 	if err != nil || !ok {
 		return wrap("make the branch "+branch, err)
@@ -281,46 +258,6 @@ func (w *work) make(ctx context.Context, o Offer) error {
 		w.open[o.Slug] = pull.Number
 	}
 	return wrap("open the pull request", err)
-}
-
-// done counts a change of a branch; false: whether it happened isn't certain.
-func (w *work) done(err error) (bool, error) {
-	before := w.t.Edited
-	err = w.t.Settle(&w.t.Edited, err)
-	return w.t.Edited > before, err
-}
-
-// mine says whether a branch at sha holds nothing of others'. Where it is as a pull request of ours left it, that one's
-// commits tell; else every commit from sha back to one of the newest that the default branch has must be the bot's. The
-// latter alone would be wrong for a branch that is older than those.
-func (w *work) mine(ctx context.Context, branch, sha string) (bool, error) {
-	pulls, err := w.GitHub.PullsFrom(ctx, branch, "all")
-	if err != nil {
-		return false, err
-	}
-	for _, pull := range pulls {
-		if pull.Head == sha && notice.Ours(pull.Author, w.Bot) {
-			others, err := w.others(ctx, pull)
-			return !others, err
-		}
-	}
-	mine, err := w.GitHub.CommitsOf(ctx, "", sha)
-	if err != nil {
-		return false, err
-	}
-	base, err := w.GitHub.CommitsOf(ctx, "", w.tip)
-	if err != nil {
-		return false, err
-	}
-	for _, c := range mine {
-		if slices.ContainsFunc(base, func(b github.Commit) bool { return b.SHA == c.SHA }) {
-			return true, nil
-		}
-		if !notice.Ours(c.Author, w.Bot) {
-			return false, nil
-		}
-	}
-	return false, nil
 }
 
 func wrap(what string, err error) error {
