@@ -31,6 +31,7 @@ import (
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/config"
 	"github.com/rastup/rekey/internal/github"
+	"github.com/rastup/rekey/internal/notice"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/question"
 	"github.com/rastup/rekey/internal/report/terminal"
@@ -158,7 +159,10 @@ func (j *job) connect() (err error) {
 }
 
 // bot is the login that jobs write and start workflows as.
-func (j *job) bot() string { return cmp.Or(j.input("bot"), "github-actions[bot]") }
+func (j *job) bot() string { return cmp.Or(j.input("bot"), actionsBot) }
+
+// actionsBot is whose the workflow's own token is.
+const actionsBot = "github-actions[bot]"
 
 func (j *job) runURL() string {
 	return fmt.Sprintf("%s/%s/actions/runs/%s", j.Getenv("GITHUB_SERVER_URL"), j.Getenv("GITHUB_REPOSITORY"), j.Getenv("GITHUB_RUN_ID"))
@@ -184,6 +188,19 @@ func (j *job) failAll(err error) {
 		j.fail(err)
 	}
 }
+
+// findings warns of what a projection found; again says what follows where the answer to a changing call was lost.
+func (j *job) findings(t notice.Tally, again string) {
+	for _, f := range t.Findings {
+		j.warn(j.app.Scrub(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint)))
+	}
+	if t.Again && again != "" {
+		j.warn(again)
+	}
+}
+
+// lostAnswer is what follows where a projection can be repeated.
+const lostAnswer = "a changing call got no answer: the next run looks whether it happened"
 
 func (j *job) warn(text string) { j.gha.Warningf("%s", lines(text)) }
 

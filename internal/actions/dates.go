@@ -3,7 +3,6 @@ package actions
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/rastup/rekey/internal/app"
@@ -44,9 +43,7 @@ func (j *job) dates(ctx context.Context) error {
 	slices.Sort(paths)
 	p := &dates.Projector{GitHub: j.hub, Bot: j.bot()}
 	t, err := p.Write(ctx, slices.Compact(paths), last)
-	for _, f := range t.Findings {
-		j.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
-	}
+	j.findings(t, "")
 	j.gha.Infof("%d written, %d edited, %d closed", t.Created, t.Edited, t.Closed)
 	return err
 }

@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +42,7 @@ func (j *job) overdue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d := &daily{job: j, scan: s, bot: cmp.Or(j.input("bot"), actionsBot)}
+	d := &daily{job: j, scan: s, bot: j.bot()}
 	d.owners(ctx)
 	d.gates(ctx)
 	d.beat(ctx)
@@ -56,8 +55,6 @@ func (j *job) overdue(ctx context.Context) error {
 	}
 	return err
 }
-
-const actionsBot = "github-actions[bot]"
 
 // daily is one such run.
 type daily struct {
@@ -100,12 +97,8 @@ func (d *daily) gates(ctx context.Context) {
 	people := d.people()
 	for _, e := range d.app.Inputs.Config.Environments {
 		add := func(err error) {
-			var no *rotation.Failure
-			switch {
-			case errors.As(err, &no):
-				d.scan.Findings = append(d.scan.Findings, overdue.Finding{Rule: overdue.RuleGate, Environment: e.Name, Text: no.Msg, Hint: no.Hint})
-			case err != nil:
-				d.scan.Findings = append(d.scan.Findings, overdue.Finding{Rule: overdue.RuleNotSeen, Environment: e.Name, Text: "its GitHub Environment couldn't be looked at: " + err.Error()})
+			if err != nil {
+				d.scan.Findings = append(d.scan.Findings, overdue.Trouble(overdue.RuleGate, e.Name, "its GitHub Environment", err, d.app.Scrub))
 			}
 		}
 		if e.Approval == config.ApprovalRequired {
@@ -253,12 +246,8 @@ func days(d time.Duration) string {
 	return report.Span(d)
 }
 
+// said tells what a projection did.
 func (d *daily) said(what string, t notice.Tally) {
-	for _, f := range t.Findings {
-		d.warn(strings.TrimSpace(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint)))
-	}
-	if t.Again {
-		d.warn("GitHub didn't answer a changing call: the next run looks whether it happened")
-	}
+	d.findings(t, lostAnswer)
 	d.gha.Infof("%s: %d written, %d edited, %d closed", what, t.Created, t.Edited, t.Closed)
 }

@@ -59,12 +59,7 @@ func (s *survey) project(ctx context.Context) error {
 	// Last: who is told elsewhere may be slow, and what is on GitHub doesn't wait for that.
 	w := &webhook.Projector{GitHub: s.hub, Bot: s.bot(), Repository: s.Getenv("GITHUB_REPOSITORY"), Channels: s.channels(), HTTP: s.Services, Clock: s.Clock}
 	err = errors.Join(err, add(w.Write(ctx, s.subjects(cases))))
-	for _, f := range all.Findings {
-		s.warn(s.app.Scrub(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint)))
-	}
-	if all.Again {
-		s.warn("a changing call got no answer: the next run looks whether it happened")
-	}
+	s.findings(all, lostAnswer)
 	s.gha.Infof("%d written, %d edited, %d deleted, %d closed", all.Created, all.Edited, all.Deleted, all.Closed)
 	return err
 }
@@ -77,12 +72,7 @@ func (s *survey) start(ctx context.Context) error {
 	}
 	p := &runs.Projector{In: func(repository string) runs.GitHub { return s.hub.In(repository) }, Bot: s.bot(), Now: s.Clock.Now, Read: s.read}
 	t, err := p.Write(ctx, asks)
-	for _, f := range t.Findings {
-		s.warn(fmt.Sprintf("%s %s (%s)", f.URL, f.Text, f.Hint))
-	}
-	if t.Again {
-		s.warn("a workflow may not have been started: the next run looks whether it was")
-	}
+	s.findings(t, "a workflow may not have been started: the next run looks whether it was")
 	s.gha.Infof("%d workflows started, of %d that are waited for", t.Created, len(asks))
 	return errors.Join(unread, err)
 }

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +43,7 @@ func (a *App) scan(ctx context.Context) (overdue.Scan, []Shown, error) {
 	if err := s.ages(ctx); err != nil {
 		return overdue.Scan{}, nil, err
 	}
-	judged := overdue.Judged(s.secrets, s.all(), s.strays, s.found, s.rules(), s.now)
+	judged := overdue.Judged(s.secrets, slices.Collect(maps.Values(s.looks)), s.strays, s.found, s.rules(), s.now)
 	judged.Unseen = s.unseen()
 	return judged, s.shown, nil
 }
@@ -64,16 +64,13 @@ func (s *scan) lock(ctx context.Context) {
 	if !ok {
 		return
 	}
-	err := c.Check(ctx)
-	var no *rotation.Failure
-	switch {
-	case err == nil:
-	case errors.As(err, &no):
-		s.found = append(s.found, overdue.Finding{Rule: overdue.RuleLock, Text: no.Msg, Hint: no.Hint})
-	default:
-		s.found = append(s.found, overdue.Finding{Rule: overdue.RuleNotSeen, Text: "whether evidence is locked couldn't be looked at: " + cloud.Line(s.Scrub(err.Error()))})
+	if err := c.Check(ctx); err != nil {
+		s.found = append(s.found, overdue.Trouble(overdue.RuleLock, "", "whether evidence is locked", err, s.line))
 	}
 }
+
+// line is what others said, on one line and without values.
+func (s *scan) line(text string) string { return cloud.Line(s.Scrub(text)) }
 
 type scan struct {
 	*App
@@ -106,7 +103,7 @@ func (s *scan) rotations(ctx context.Context) error {
 		if r.Err != nil && r.Status.Chain == nil {
 			p := r.Status.Plan
 			s.found = append(s.found, overdue.Finding{Rule: overdue.RuleNotSeen, Secret: r.Task.Secret, Environment: p.Environment,
-				Text: "its rotation " + r.Task.Rotation + " couldn't be looked at: " + cloud.Line(s.Scrub(r.Err.Error()))})
+				Text: "its rotation " + r.Task.Rotation + " couldn't be looked at: " + s.line(r.Err.Error())})
 		}
 	}
 	s.shown = s.Shown(results)
@@ -168,9 +165,7 @@ func (s *scan) surveys(ctx context.Context) {
 	_ = g.Wait() // each view has its own trouble
 	known := map[string]bool{}
 	for _, v := range views {
-		for chain, look := range v.looks {
-			s.looks[chain] = look
-		}
+		maps.Copy(s.looks, v.looks)
 		for _, ref := range v.known {
 			known[ref] = true
 		}
@@ -204,10 +199,10 @@ func (s *scan) survey(ctx context.Context, env string) survey {
 	v := survey{looks: map[rotation.Chain]overdue.Look{}}
 	session, err := s.session(ctx, env, "")
 	if err != nil {
-		why := cloud.Line(s.Scrub(err.Error()))
+		why := s.line(err.Error())
 		v.found = append(v.found, overdue.Finding{Rule: overdue.RuleNotSeen, Environment: env, Text: "what is live in " + env + " couldn't be looked at: " + why})
 		for _, o := range s.secrets {
-			v.looks[rotation.Chain{Environment: env, Secret: o.Name}] = overdue.Look{Trouble: why}
+			v.looks[rotation.Chain{Environment: env, Secret: o.Name}] = overdue.Look{Secret: o.Name, Environment: env, Trouble: why}
 		}
 		return v
 	}
@@ -255,7 +250,7 @@ func (s *scan) asks(env string, k kind.Kind) (asks []kind.Ask, chains []rotation
 // others is what no row names.
 func (s *scan) others(ctx context.Context, env string, from *kind.Survey, region string, aliases []string, v *survey) {
 	blind := func(what string, err error) {
-		v.found = append(v.found, overdue.Finding{Rule: overdue.RuleNotSeen, Environment: env, Text: what + " in " + env + " couldn't be looked for: " + cloud.Line(s.Scrub(err.Error()))})
+		v.found = append(v.found, overdue.Finding{Rule: overdue.RuleNotSeen, Environment: env, Text: what + " in " + env + " couldn't be looked for: " + s.line(err.Error())})
 	}
 	secrets, err := from.Secrets.Strays(ctx, region)
 	if err != nil {
@@ -273,17 +268,6 @@ func (s *scan) others(ctx context.Context, env string, from *kind.Survey, region
 		f.Environment = env
 		v.found = append(v.found, f)
 	}
-}
-
-func (s *scan) all() (looks []overdue.Look) {
-	for chain, l := range s.looks {
-		l.Secret, l.Environment = chain.Secret, chain.Environment
-		looks = append(looks, l)
-	}
-	slices.SortFunc(looks, func(a, b overdue.Look) int {
-		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Environment, b.Environment))
-	})
-	return looks
 }
 
 // ages gives the places what was seen, and where that leaves a doubt what the journal knows.

@@ -1,10 +1,13 @@
 package overdue
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rastup/rekey/internal/rotation"
 )
 
 // A Finding is where the registry and what is there differ, or where something was left behind.
@@ -16,6 +19,16 @@ type Finding struct {
 	Hint        string `json:"hint,omitempty"`
 	File        string `json:"file,omitempty"` // the row it is about; "" none
 	Line        int    `json:"line,omitempty"`
+}
+
+// Trouble is the finding that an error makes: what is definitely wrong is one by rule, and of anything else it says that
+// doing, such as "whether evidence is locked", couldn't be looked at. clean keeps values out of such a text.
+func Trouble(rule, environment, doing string, err error, clean func(string) string) Finding {
+	var no *rotation.Failure
+	if errors.As(err, &no) {
+		return Finding{Rule: rule, Environment: environment, Text: no.Msg, Hint: no.Hint}
+	}
+	return Finding{Rule: RuleNotSeen, Environment: environment, Text: doing + " couldn't be looked at: " + clean(err.Error())}
 }
 
 // The rules of findings.
