@@ -64,7 +64,7 @@ lint: tools ## gofmt, go vet, staticcheck, actionlint
 	actionlint
 
 golden: ## write the expected output of every text test anew; read the diff before committing
-	go test $$(grep -rl --include='*_test.go' '"update"' . | xargs -r -n1 dirname | sort -u) -update
+	go test $$(grep -rlE --include='*_test.go' '"update"|goldentest' . | xargs -r -n1 dirname | sort -u) -update
 
 bench: ## against the AWS CLI and boto3, as a Markdown table
 	go run ./bench

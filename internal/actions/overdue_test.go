@@ -1,9 +1,7 @@
 package actions
 
 import (
-	"flag"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,13 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rastup/rekey/internal/config"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/inputs"
 	"github.com/rastup/rekey/internal/overdue"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/rotation"
 )
-
-var update = flag.Bool("update", false, "write what came out as what is wanted")
 
 // Each level is told of a secret when its days have passed, from its date or from when its rotation got stuck.
 func TestEscalationsByDaysOverdue(t *testing.T) {
@@ -52,26 +49,10 @@ func TestEscalationsByDaysOverdue(t *testing.T) {
 		t.Errorf("keys %q", keys)
 	}
 	status := comment.Overdue(d.scan, comment.OverdueOptions{Told: told})
-	golden(t, "escalated.md", body+"\n=====\n\n"+status)
+	goldentest.Equal(t, "escalated.md", body+"\n=====\n\n"+status)
 	for secret := range maps.Keys(told) {
 		if !strings.Contains(status, "told") || !strings.Contains(status, secret) {
 			t.Errorf("the status issue doesn't say who was told of %s", secret)
 		}
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile("testdata/"+name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }

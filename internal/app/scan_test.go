@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/rastup/rekey/internal/app"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/overdue"
 	"github.com/rastup/rekey/internal/report/comment"
 	"github.com/rastup/rekey/internal/report/sarif"
@@ -262,17 +260,5 @@ func (w *town) golden(name, got string) {
 		}
 		return seen[id]
 	})
-	path := "testdata/" + name
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		w.t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
+	goldentest.Equal(w.t, name, got)
 }

@@ -2,8 +2,6 @@ package app_test
 
 import (
 	"bytes"
-	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/plan"
 	"github.com/rastup/rekey/internal/report/terminal"
 	"github.com/rastup/rekey/internal/sandbox"
@@ -21,25 +18,6 @@ import (
 	"github.com/rastup/rekey/internal/sandbox/lambda"
 	"github.com/rastup/rekey/internal/sandbox/ssm"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
 
 // A story is one thing that goes wrong with a consumer or a check, and what comes of it.
 type story struct {
@@ -149,7 +127,7 @@ func TestWhatGoesWrongWithConsumersAndChecks(t *testing.T) {
 			if s.states[0] == plan.Refused && len(w.world.Secret(stored).Versions) != 1 {
 				t.Error("something was made")
 			}
-			golden(t, strings.ReplaceAll(s.name, " ", "-")+".txt", b.String())
+			goldentest.Equal(t, strings.ReplaceAll(s.name, " ", "-")+".txt", b.String())
 		})
 	}
 }

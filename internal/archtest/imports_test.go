@@ -19,7 +19,7 @@ const (
 	secrets = "./internal/secret ./internal/staging ./internal/kind/..."
 	world   = "./internal/cloud ./internal/github ./internal/jira ./internal/policy/lookup ./internal/sandbox/... ./internal/demo/... ./internal/app ./internal/actions"
 	outside = module + " ./cmd/rekey ./action"
-	own     = "./internal/archtest ./internal/e2e ./internal/workflowtest ./internal/acttest ./bench"
+	own     = "./internal/archtest ./internal/goldentest ./internal/e2e ./internal/workflowtest ./internal/acttest ./bench"
 )
 
 var rooms = []string{words, pure, inputs, spine, stores, cover, checks, media, secrets, world, outside, own}
@@ -61,11 +61,13 @@ var importRules = []importRule{
 	{Rule: "nothing real depends on the sandbox",
 		From: text + " " + secrets + " ./internal/cloud ./internal/github ./internal/jira", Except: "./internal/kind/kindtest ./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest", Not: "./internal/sandbox/..."},
 	{Rule: "the product imports these modules and no other",
-		From: "./internal/... ./cmd/... ./action", Except: "./internal/kind/kindtest ./internal/sandbox/github/openapitest", Not: "third-party", But: modules, Direct: true},
+		From: "./internal/... ./cmd/... ./action", Except: "./internal/goldentest ./internal/kind/kindtest ./internal/sandbox/github/openapitest", Not: "third-party", But: modules, Direct: true},
 	{Rule: "real database servers are for tests only",
 		From: "./internal/... ./cmd/... ./action", Not: "./internal/kind/internal/databasetest ./internal/kind/internal/vaulttest"},
 	{Rule: "browsers are for tests only",
 		From: "./internal/... ./cmd/... ./action", Not: "./internal/report/browsertest"},
+	{Rule: "golden files are for tests only",
+		From: "./internal/... ./cmd/... ./action", Not: "./internal/goldentest"},
 	{Rule: "GitHub's API description is for tests only",
 		From: "./internal/... ./cmd/... ./action", Not: "./internal/sandbox/github/openapitest"},
 }

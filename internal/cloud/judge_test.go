@@ -4,42 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/google/go-cmp/cmp"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
 
 const planted = "hunter2-planted-value"
 
@@ -94,7 +69,7 @@ func TestJudgeSaysWhatWasRefusedAndNothingElse(t *testing.T) {
 			})
 		}
 	}
-	golden(t, "judge.txt", all.String())
+	goldentest.Equal(t, "judge.txt", all.String())
 }
 
 func TestJudgeKeepsWhatTheLoopMustTell(t *testing.T) {

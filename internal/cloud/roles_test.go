@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -218,7 +219,7 @@ func TestRefusedIdentities(t *testing.T) {
 			}
 		})
 	}
-	golden(t, "identity.txt", text.String())
+	goldentest.Equal(t, "identity.txt", text.String())
 }
 
 func TestWhatFetchingTheIdentitySaidIsKept(t *testing.T) {

@@ -4,24 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 const token = "ghs_plantedTokenThatMustNotShow"
 
@@ -123,26 +118,6 @@ func client(t *testing.T, s *service, c *clock, change func(*Options)) *Client {
 	return made
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
-
 // kind is how an error is to be taken.
 func kind(err error) string {
 	var no *rotation.Failure
@@ -208,7 +183,7 @@ func TestEveryErrorSaysWhatWasTriedAndNothingItMustNot(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "errors.txt", text.String())
+	goldentest.Equal(t, "errors.txt", text.String())
 }
 
 func TestNewRefusesWhatCannotBe(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -297,7 +298,7 @@ func TestPatienceEndsBeforeTheCallLeaves(t *testing.T) {
 	if kind(err) != "not done" || len(s.calls()) != mostAnHour {
 		t.Errorf("%d left, then %v", len(s.calls()), err)
 	}
-	golden(t, "patience.txt", err.Error()+"\n")
+	goldentest.Equal(t, "patience.txt", err.Error()+"\n")
 	if err := c.EditComment(t.Context(), 1, "x"); err != nil {
 		t.Errorf("an edit, which makes nothing new: %v", err)
 	}

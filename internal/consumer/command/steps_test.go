@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -37,7 +38,7 @@ func TestItRunsWithWhatIsLiveBothWays(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "== %s\n%s\n", tt.name, strings.Join(l.said, "\n"))
 	}
-	golden(t, "steps.txt", all.String())
+	goldentest.Equal(t, "steps.txt", all.String())
 }
 
 func TestACommandIsToldWhatIsLiveAndNeverAValue(t *testing.T) {
@@ -74,7 +75,7 @@ func TestARunWhoseEndNobodySawIsRepeated(t *testing.T) {
 		if l.log() != "deploy NEW\ndeploy NEW\n" || l.read("runs") != newVersion {
 			t.Errorf("told\n%s", l.log())
 		}
-		golden(t, fmt.Sprintf("again-%d.txt", len(look)), strings.Join(l.said, "\n")+"\n")
+		goldentest.Equal(t, fmt.Sprintf("again-%d.txt", len(look)), strings.Join(l.said, "\n")+"\n")
 	}
 }
 
@@ -114,7 +115,7 @@ func TestItWaitsUntilEverythingRunsWithIt(t *testing.T) {
 	if l.log() != "deploy NEW\nback OLD\n" {
 		t.Errorf("told\n%s", l.log())
 	}
-	golden(t, "waits.txt", strings.Join(l.said, "\n")+"\n")
+	goldentest.Equal(t, "waits.txt", strings.Join(l.said, "\n")+"\n")
 }
 
 func TestNothingIsTakenBackThatWasNeverBegun(t *testing.T) {
@@ -188,7 +189,7 @@ func TestWhatIsRefused(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "%s\n  %s\n", tt.name, strings.ReplaceAll(l.said[len(l.said)-1], "\n", "\n  "))
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 func TestALookThatCantTellIsNoNo(t *testing.T) {
@@ -214,7 +215,7 @@ func TestARunBrokenOffIsAnUnknownOutcome(t *testing.T) {
 	if err == nil || errors.As(err, &f) || len(res.Files) != 1 || len(res.Files[0].Data) > 0 {
 		t.Errorf("%v %v", res, err)
 	}
-	golden(t, "late.txt", strings.Join(l.said, "\n")+"\n")
+	goldentest.Equal(t, "late.txt", strings.Join(l.said, "\n")+"\n")
 }
 
 // A pull request could have changed the scripts: nothing of it is run.
@@ -239,5 +240,5 @@ func TestShapes(t *testing.T) {
 		problem.Decode(problem.Source{File: "x.yml", What: "the consumer", Text: []byte(text)}, new(Shape), &list)
 		fmt.Fprintf(&all, "%s-- %d problems\n%s\n", text, list.Len(), list.String())
 	}
-	golden(t, "shapes.txt", all.String())
+	goldentest.Equal(t, "shapes.txt", all.String())
 }

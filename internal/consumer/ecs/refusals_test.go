@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
@@ -103,7 +104,7 @@ func TestPreflight(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.all())
 	}
-	golden(t, "preflight.txt", all.String())
+	goldentest.Equal(t, "preflight.txt", all.String())
 }
 
 // A definite no to what changes something.
@@ -129,7 +130,7 @@ func TestRefusedDeployments(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.names(l.said[len(l.said)-1]))
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 // While a task may run with the old version, that is kept.
@@ -173,7 +174,7 @@ func TestAdopted(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.all())
 	}
-	golden(t, "adopted.txt", all.String())
+	goldentest.Equal(t, "adopted.txt", all.String())
 }
 
 // A read without an answer is no answer: nothing fails, nothing is done, nothing is begun.
@@ -216,7 +217,7 @@ func TestBadParametersAreReportedWhereTheyStand(t *testing.T) {
 		problem.Decode(problem.Source{File: "registry.md", What: "the consumer", Text: []byte(text)}, new(Shape), &l)
 		fmt.Fprintf(&all, "# %q\n%s\n", text, l.String())
 	}
-	golden(t, "parameters.txt", all.String())
+	goldentest.Equal(t, "parameters.txt", all.String())
 	if (&Shape{}).Deadline() != DefaultWithin || (&Shape{Within: MostWithin}).Deadline() != MostWithin {
 		t.Error("deadline")
 	}

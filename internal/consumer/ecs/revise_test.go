@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	own "github.com/rastup/rekey/internal/sandbox/ecs"
@@ -110,7 +111,7 @@ func TestAPinnedVersionTakesANewRevision(t *testing.T) {
 	}
 	diff := cmp.Diff(*registration(got[0]), *registration(got[1]), cmpopts.IgnoreUnexported(ecs.RegisterTaskDefinitionInput{}, types.Tag{}, types.ContainerDefinition{}, types.KeyValuePair{},
 		types.Secret{}, types.LogConfiguration{}, types.Volume{}, types.HostVolumeProperties{}, types.EphemeralStorage{}))
-	golden(t, "revision.txt", l.all()+"\n")
+	goldentest.Equal(t, "revision.txt", l.all()+"\n")
 	var changed []string
 	for line := range strings.Lines(l.names(diff)) {
 		if at := strings.TrimSpace(strings.ReplaceAll(line, "\u00a0", " ")); at[0] == '-' || at[0] == '+' {
@@ -128,7 +129,7 @@ func TestTheWayBackFromARevision(t *testing.T) {
 	if now := l.definition(); l.begun() != 2 || l.revisions() != 3 || now != "web:2" {
 		t.Errorf("%d deployments, %d revisions, runs with %s", l.begun(), l.revisions(), now)
 	}
-	golden(t, "revision-back.txt", l.all()+"\n")
+	goldentest.Equal(t, "revision-back.txt", l.all()+"\n")
 
 	l = newPinned(t, own.Spec{}).run(looked).promote().restore() // deploy never did anything
 	l.world.ECS.DeregisterByHand(sandbox.Home, "web:2")          // which goes on running
@@ -376,7 +377,7 @@ func TestSomebodyElseDeploysWhatPins(t *testing.T) {
 			l.reads(l.old)
 		}
 	}
-	golden(t, "revision-others.txt", all.String())
+	goldentest.Equal(t, "revision-others.txt", all.String())
 }
 
 func TestTheCircuitBreakerOfARevision(t *testing.T) {
@@ -411,7 +412,7 @@ func TestTheCircuitBreakerOfARevision(t *testing.T) {
 			fmt.Fprintf(&all, "# %s, %s\n%s\n\n", key, map[bool]string{true: "it rolls back", false: "it doesn't roll back"}[spec.Rollback], l.all())
 		}
 	}
-	golden(t, "revision-breaker.txt", all.String())
+	goldentest.Equal(t, "revision-breaker.txt", all.String())
 }
 
 // What preflight says with revision: true, and a definite no to what changes something.
@@ -475,7 +476,7 @@ func TestRefusedRevisions(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "revision-refusals.txt", all.String())
+	goldentest.Equal(t, "revision-refusals.txt", all.String())
 }
 
 // What can be registered of a task definition is registered; the rest AWS adds by itself. A later SDK may know more.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	own "github.com/rastup/rekey/internal/sandbox/ecs"
@@ -20,7 +21,7 @@ func TestARotationThatGoesWell(t *testing.T) {
 	if l.begun() != 1 || l.world.Count()["ecs:UpdateService"] != 1 {
 		t.Errorf("%d deployments, calls %v", l.begun(), l.world.Count())
 	}
-	golden(t, "forward.txt", l.all()+"\n")
+	goldentest.Equal(t, "forward.txt", l.all()+"\n")
 }
 
 func TestTheWayBack(t *testing.T) {
@@ -29,7 +30,7 @@ func TestTheWayBack(t *testing.T) {
 	if l.begun() != 2 {
 		t.Errorf("%d deployments", l.begun())
 	}
-	golden(t, "back.txt", l.all()+"\n")
+	goldentest.Equal(t, "back.txt", l.all()+"\n")
 }
 
 // Even where deploy never did anything: a task may have been replaced while the new version was live.
@@ -98,7 +99,7 @@ func TestARolloutThatHangsFailsInTimeAndGoesBack(t *testing.T) {
 	if l.begun() != 2 {
 		t.Errorf("%d deployments", l.begun())
 	}
-	golden(t, "hang.txt", l.all()+"\n")
+	goldentest.Equal(t, "hang.txt", l.all()+"\n")
 }
 
 func TestTheCircuitBreaker(t *testing.T) {
@@ -127,7 +128,7 @@ func TestTheCircuitBreaker(t *testing.T) {
 		l.every(l.old)
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.all())
 	}
-	golden(t, "breaker.txt", all.String())
+	goldentest.Equal(t, "breaker.txt", all.String())
 }
 
 // Found only after ECS had taken it back, with nothing of the deployment left to be seen.
@@ -157,7 +158,7 @@ func TestTakenBackWhileNobodyLooked(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", key, l.all())
 	}
-	golden(t, "taken-back.txt", all.String())
+	goldentest.Equal(t, "taken-back.txt", all.String())
 }
 
 // The way back may fail, too: that is said, and a later run begins another deployment.
@@ -171,7 +172,7 @@ func TestBackIsTriedAgain(t *testing.T) {
 	}
 	l.restart().run(back)
 	l.every(l.old)
-	golden(t, "back-again.txt", l.all()+"\n")
+	goldentest.Equal(t, "back-again.txt", l.all()+"\n")
 }
 
 func TestSomebodyElseDeploys(t *testing.T) {
@@ -220,7 +221,7 @@ func TestSomebodyElseDeploys(t *testing.T) {
 			l.every(l.old)
 		}
 	}
-	golden(t, "others.txt", all.String())
+	goldentest.Equal(t, "others.txt", all.String())
 }
 
 // A deployment that was done is asked about again by a run that takes up the validation: it only looks.

@@ -4,18 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/consumer"
@@ -23,8 +19,6 @@ import (
 	"github.com/rastup/rekey/internal/sandbox"
 	own "github.com/rastup/rekey/internal/sandbox/lambda"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 var start = time.Date(2026, 11, 25, 2, 0, 0, 0, time.UTC)
 
@@ -214,21 +208,4 @@ func (l *lab) named(text string) string {
 		pairs = append(pairs, rotation.PastOf(l.records).Token(step, Variable)[:32], "TOKEN-OF-"+strings.ToUpper(step[:4]))
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
 }

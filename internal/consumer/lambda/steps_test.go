@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	own "github.com/rastup/rekey/internal/sandbox/lambda"
@@ -50,7 +51,7 @@ func TestTheFunctionRunsWithTheNewVersionAndOnTheWayBackWithTheOld(t *testing.T)
 		}
 		fmt.Fprintf(&all, "== %s\n%s\n", way.name, l.named(strings.Join(l.said, "\n")))
 	}
-	golden(t, "steps.txt", all.String())
+	goldentest.Equal(t, "steps.txt", all.String())
 }
 
 // Each changing call is stopped before it, or its answer is lost, or what came of it isn't recorded.
@@ -181,7 +182,7 @@ func TestWhatIsRefused(t *testing.T) {
 		f := refused(t, l.try(tt.step))
 		fmt.Fprintf(&all, "%s\n  %s\n  hint: %s\n", tt.name, f.Msg, f.Hint)
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 func TestWhatSomebodyElseDoesMeanwhileStays(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -23,7 +24,7 @@ func TestShapesThatCantBeRight(t *testing.T) {
 			all.WriteString(l.String() + "\n")
 		}
 	}
-	golden(t, "shapes.txt", all.String())
+	goldentest.Equal(t, "shapes.txt", all.String())
 	if (&Shape{}).Deadline() != DefaultWithin || (&Shape{Within: rotation.Duration(time.Hour)}).Deadline() != rotation.Duration(time.Hour) {
 		t.Error("other defaults")
 	}

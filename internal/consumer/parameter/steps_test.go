@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,16 +13,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	client "github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/consumer"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	"github.com/rastup/rekey/internal/sandbox/ssm"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 var start = time.Date(2026, 11, 25, 2, 0, 0, 0, time.UTC)
 
@@ -157,23 +152,6 @@ func (l *lab) run(steps ...string) *lab {
 	return l
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
-
 func TestTheParameterHoldsTheNewVersionAndOnTheWayBackTheOld(t *testing.T) {
 	const oldKey, newKey = "arn:aws:kms:us-east-1:111111111111:key/old", "arn:aws:kms:us-east-1:111111111111:key/new"
 	var all strings.Builder
@@ -190,7 +168,7 @@ func TestTheParameterHoldsTheNewVersionAndOnTheWayBackTheOld(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "== holds %q\n%s\n", tt.holds, strings.Join(l.said, "\n"))
 	}
-	golden(t, "steps.txt", all.String())
+	goldentest.Equal(t, "steps.txt", all.String())
 }
 
 // Each write is stopped before it, or its answer is lost; what came of it isn't recorded either.
@@ -243,7 +221,7 @@ func TestTheLabelIsOnTheNewVersionAndOnTheWayBackWhereItWas(t *testing.T) {
 	if got, want := l.values(), []string{oldVersion, "next", newVersion}; !slices.Equal(got, want) {
 		t.Errorf("versions %q, want %q", got, want)
 	}
-	golden(t, "label.txt", strings.Join(l.said, "\n")+"\n")
+	goldentest.Equal(t, "label.txt", strings.Join(l.said, "\n")+"\n")
 }
 
 func TestEveryCrashPointLabelsOneVersion(t *testing.T) {
@@ -358,7 +336,7 @@ func TestWhatIsRefused(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "%s\n  %s\n  hint: %s\n", tt.name, f.Msg, f.Hint)
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 func TestWhatSomebodyElseWroteSinceStays(t *testing.T) {

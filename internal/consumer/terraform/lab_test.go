@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,8 +21,6 @@ import (
 	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 var start = time.Date(2026, 11, 25, 2, 0, 0, 0, time.UTC)
 
@@ -274,21 +271,4 @@ func (l *lab) leaves(key string) *lab {
 func (l *lab) all() string {
 	s := strings.Join(l.said, "\n") + "\n"
 	return strings.NewReplacer(secretARN, "ARN", oldVersion, "OLD", newVersion, "NEW").Replace(s)
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/redact"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -92,7 +93,7 @@ func TestRealTerraformTakesItUpAndGoesBack(t *testing.T) {
 	l.merge(oldVersion)
 	l.run(back)
 	l.byHand("plan", "-input=false", "-detailed-exitcode")
-	golden(t, "real.txt", l.all())
+	goldentest.Equal(t, "real.txt", l.all())
 }
 
 func TestRealTerraformKilledInTheMiddleOfAnApply(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 )
@@ -82,7 +83,7 @@ func TestWhatIsRefused(t *testing.T) {
 		l.said = l.said[len(l.said)-1:]
 		fmt.Fprintf(&all, "%s\n  %s\n", tt.name, strings.ReplaceAll(strings.TrimSpace(l.all()), "\n", "\n  "))
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 func TestShapes(t *testing.T) {
@@ -98,5 +99,5 @@ func TestShapes(t *testing.T) {
 		problem.Decode(problem.Source{File: "x.yml", What: "the consumer", Text: []byte(text)}, new(Shape), &found)
 		fmt.Fprintf(&all, "%s\n-- %d problems\n%s\n", text, found.Len(), found.String())
 	}
-	golden(t, "shapes.txt", all.String())
+	goldentest.Equal(t, "shapes.txt", all.String())
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rastup/rekey/internal/consumer"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 )
 
@@ -21,7 +22,7 @@ func TestItRunsWithTheNewVersionAndGitFollows(t *testing.T) {
 		t.Errorf("preflight asked for %s", got)
 	}
 	l.run(deploy).runs(newVersion)
-	golden(t, "evidence.txt", l.kept)
+	goldentest.Equal(t, "evidence.txt", l.kept)
 	if got := l.log(); got != "init plan plan-unlocked apply plan-unlocked" {
 		t.Errorf("deploy asked for %s", got)
 	}
@@ -31,13 +32,13 @@ func TestItRunsWithTheNewVersionAndGitFollows(t *testing.T) {
 	}
 	l.merge(newVersion)
 	l.run(adopted)
-	golden(t, "forward.txt", l.all())
+	goldentest.Equal(t, "forward.txt", l.all())
 }
 
 func TestTheWayBackIsOverOnceGitAgrees(t *testing.T) {
 	l := newLab(t, Shape{}).run(looked, deploy, back)
 	l.runs(oldVersion)
-	golden(t, "back.txt", l.all())
+	goldentest.Equal(t, "back.txt", l.all())
 
 	l = newLab(t, Shape{}).run(looked, deploy)
 	l.merge(newVersion)
@@ -49,7 +50,7 @@ func TestTheWayBackIsOverOnceGitAgrees(t *testing.T) {
 	}
 	l.merge(oldVersion)
 	l.run(back).runs(oldVersion)
-	golden(t, "back-after-merge.txt", l.all())
+	goldentest.Equal(t, "back-after-merge.txt", l.all())
 }
 
 func TestWhatTheVariableCanHold(t *testing.T) {
@@ -164,7 +165,7 @@ func TestAnApplyThatFailsIsDefiniteAndTakenBack(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	l.run(back).runs(oldVersion)
-	golden(t, "failed.txt", l.all())
+	goldentest.Equal(t, "failed.txt", l.all())
 }
 
 // Nobody's lock is taken away: it is waited for, and says whose it is.
@@ -174,7 +175,7 @@ func TestALockIsWaitedFor(t *testing.T) {
 	l.run(deploy).runs(newVersion)
 	l.fail(fakeFault{"plan", "locked", 0}, fakeFault{"apply", "locked", 0})
 	l.run(back).runs(oldVersion)
-	golden(t, "locked.txt", l.all())
+	goldentest.Equal(t, "locked.txt", l.all())
 }
 
 // A lock that can't be asked for is nobody's: nothing is known, and nothing was changed.
@@ -238,7 +239,7 @@ func TestWhatItChangesIsOnRecordBeforeItDoes(t *testing.T) {
 	}
 	l.restart().run(deploy).runs(newVersion)
 	l.run(back).runs(oldVersion)
-	golden(t, "unforeseen.txt", l.all())
+	goldentest.Equal(t, "unforeseen.txt", l.all())
 }
 
 // A validation by another runner asks deploy again, without a fence.
@@ -267,7 +268,7 @@ func TestOthersChangesAreTheirs(t *testing.T) {
 	}
 	l.state(map[string]string{"aws_ecs_service.web": oldVersion, "aws_ecs_task_definition.web": newVersion, "aws_sqs_queue.jobs": "jobs"})
 	l.leaves(adopted)
-	golden(t, "others.txt", l.all())
+	goldentest.Equal(t, "others.txt", l.all())
 }
 
 // What the rotation made is destroyed on the way back; what it only changed never is, whoever took it out of the

@@ -4,17 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/rastup/rekey/internal/consumer"
 	"github.com/rastup/rekey/internal/dispatch"
@@ -23,8 +18,6 @@ import (
 	"github.com/rastup/rekey/internal/sandbox"
 	world "github.com/rastup/rekey/internal/sandbox/github"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 var start = time.Date(2026, 11, 25, 2, 0, 0, 0, time.UTC)
 
@@ -222,22 +215,5 @@ func (l *lab) ran(want ...string) {
 	l.t.Helper()
 	if got := l.versions(); !slices.Equal(got, want) {
 		l.t.Errorf("runs %q, want %q\n%s", got, want, strings.Join(l.said, "\n"))
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
 	}
 }

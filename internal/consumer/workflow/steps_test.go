@@ -11,6 +11,7 @@ import (
 
 	"github.com/rastup/rekey/internal/consumer"
 	"github.com/rastup/rekey/internal/dispatch"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 	world "github.com/rastup/rekey/internal/sandbox/github"
@@ -66,7 +67,7 @@ func TestARunWithTheNewVersionAndOnTheWayBackOneWithTheOld(t *testing.T) {
 	if l.asked(back).Key() == first.Key() {
 		t.Error("the way back has the same key")
 	}
-	golden(t, "steps.txt", strings.Join(l.said, "\n")+"\n")
+	goldentest.Equal(t, "steps.txt", strings.Join(l.said, "\n")+"\n")
 }
 
 func TestARunThatDoesNotSucceedFailsTheStepAndTheWayBackIsTriedUntilItDoes(t *testing.T) {
@@ -102,7 +103,7 @@ func TestARunThatDoesNotSucceedFailsTheStepAndTheWayBackIsTriedUntilItDoes(t *te
 		}
 		l.ran(want...)
 	}
-	golden(t, "failures.txt", all.String())
+	goldentest.Equal(t, "failures.txt", all.String())
 }
 
 // A run counts only where it is Rekey's own, or the operator's.
@@ -113,7 +114,7 @@ func TestSomebodyElsesRunDoesNotCount(t *testing.T) {
 		l.hub.EndRun(l.begin(deploy, one[0], one[1]), "success")
 		l.later().want(deploy, errLeft)
 	}
-	golden(t, "foreign.txt", l.said[len(l.said)-1]+"\n")
+	goldentest.Equal(t, "foreign.txt", l.said[len(l.said)-1]+"\n")
 	failed, second := l.begin(deploy, "li-pay", "main"), l.begin(deploy, bot, "main")
 	l.hub.EndRun(failed, "failure")
 	l.hub.EndRun(second, "success")
@@ -143,7 +144,7 @@ func TestTheWayBackWaitsForTheRunWithTheNewVersion(t *testing.T) {
 	if l.asked(back).Key() != "" {
 		t.Fatal("asked for the old one while a run with the new one goes on")
 	}
-	golden(t, "back.txt", l.said[len(l.said)-1]+"\n")
+	goldentest.Equal(t, "back.txt", l.said[len(l.said)-1]+"\n")
 	l.hub.EndRun(second, "success")
 	l.want(back, errLeft)
 	if l.asked(back).Key() == "" {
@@ -181,7 +182,7 @@ func TestWithoutATokenItIsRefusedBeforeAnythingAndWaitsAfterwards(t *testing.T) 
 	l := newLab(t, nil).want(looked, nil).want(deploy, errLeft)
 	l.handler = New(consumer.Deps{Now: l.clock.Now})
 	l.want(deploy, errLeft).want(back, errLeft).want(adopted, errLeft).fails(looked)
-	golden(t, "token.txt", strings.Join(l.said[2:], "\n")+"\n")
+	goldentest.Equal(t, "token.txt", strings.Join(l.said[2:], "\n")+"\n")
 }
 
 func TestWhatPreflightRefuses(t *testing.T) {
@@ -220,7 +221,7 @@ func TestWhatPreflightRefuses(t *testing.T) {
 		l.fails(looked)
 		fmt.Fprintf(&all, "== %s\n%s\n", tt.name, strings.Join(l.said, "\n"))
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 func TestTheWorkflowMayBeInTheSameRepositoryAndTakeLittle(t *testing.T) {
@@ -275,7 +276,7 @@ func TestShapesThatCantBeRight(t *testing.T) {
 			all.WriteString(l.String() + "\n")
 		}
 	}
-	golden(t, "shapes.txt", all.String())
+	goldentest.Equal(t, "shapes.txt", all.String())
 	if (&Shape{}).Deadline() != DefaultWithin || (&Shape{Within: LeastWithin}).Deadline() != LeastWithin {
 		t.Error("other defaults")
 	}

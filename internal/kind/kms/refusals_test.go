@@ -4,28 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
 	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	own "github.com/rastup/rekey/internal/sandbox/kms"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 var start = time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 
@@ -165,23 +160,6 @@ func (l *lab) names(s string) string {
 	return regexp.MustCompile(`\(request [^)]*\)`).ReplaceAllString(s, "(request ID)")
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
-
 var (
 	signing  = own.Make{Spec: "ECC_NIST_P256", Usage: "SIGN_VERIFY"}
 	upToLive = []string{preflight, create, test, promote}
@@ -264,7 +242,7 @@ func TestRefusalsSayWhyAndChangeNothing(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.names(l.said[len(l.said)-1]))
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 // What holds the rotation: it waits for a later run, and the old key stays as it is.
@@ -309,7 +287,7 @@ func TestAnOldKeyIsKeptWhileAnythingIsSeenToNeedIt(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.names(res.Wait))
 	}
-	golden(t, "held.txt", all.String())
+	goldentest.Equal(t, "held.txt", all.String())
 }
 
 func (l *lab) use(want error) {
@@ -334,5 +312,5 @@ func TestBadTargetsAreReportedWhereTheyStand(t *testing.T) {
 		problem.Decode(problem.Source{File: "registry.md", Text: []byte(text)}, new(Target), &l)
 		fmt.Fprintf(&all, "# %q\n%s\n", text, l.String())
 	}
-	golden(t, "targets.txt", all.String())
+	goldentest.Equal(t, "targets.txt", all.String())
 }

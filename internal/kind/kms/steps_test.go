@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	own "github.com/rastup/rekey/internal/sandbox/kms"
 )
@@ -41,7 +42,7 @@ func TestARotationFromEndToEnd(t *testing.T) {
 		}
 		all.WriteString("\n")
 	}
-	golden(t, "texts.txt", all.String())
+	goldentest.Equal(t, "texts.txt", all.String())
 }
 
 func TestThePublicKeysOfSigningKeysAreKeptBeforeTheOldOneGoes(t *testing.T) {
@@ -80,7 +81,7 @@ func TestRollbackFromEveryState(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", from, l.names(strings.Join(l.said, "\n")))
 	}
-	golden(t, "rollback.txt", all.String())
+	goldentest.Equal(t, "rollback.txt", all.String())
 }
 
 func TestNothingChangesWithoutALease(t *testing.T) {

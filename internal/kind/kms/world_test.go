@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kindtest"
 	"github.com/rastup/rekey/internal/rotation"
@@ -287,5 +288,5 @@ func (s *scene) restored() error {
 }
 
 func TestCosts(t *testing.T) {
-	kindtest.Golden(t, *update, kindtest.Costs(t, symmetric, nil), kindtest.Costs(t, signs, nil), kindtest.Costs(t, macs, nil))
+	kindtest.Golden(t, *goldentest.Update, kindtest.Costs(t, symmetric, nil), kindtest.Costs(t, signs, nil), kindtest.Costs(t, macs, nil))
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/internal/vaulttest"
 	"github.com/rastup/rekey/internal/kind/kindtest"
@@ -29,7 +30,7 @@ var byHand = kindtest.World{Kind: manual.Kind(), Of: "by a person", Stride: 47, 
 
 func TestConformance(t *testing.T) { kindtest.Run(t, byHand) }
 
-func TestCosts(t *testing.T) { kindtest.Golden(t, *update, kindtest.Costs(t, byHand, nil)) }
+func TestCosts(t *testing.T) { kindtest.Golden(t, *goldentest.Update, kindtest.Costs(t, byHand, nil)) }
 
 // partner is a secret whose new values a person gets from elsewhere, and is asked to revoke there, too.
 func partner(clock func() time.Time) kindtest.Instance {

@@ -3,17 +3,14 @@ package manual_test
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/internal/vaulttest"
 	"github.com/rastup/rekey/internal/kind/manual"
@@ -22,8 +19,6 @@ import (
 	"github.com/rastup/rekey/internal/sandbox"
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 var start = time.Date(2026, 11, 25, 2, 0, 0, 0, time.UTC)
 
@@ -242,7 +237,7 @@ func TestWhatPeopleRead(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "texts.txt", all.String())
+	goldentest.Equal(t, "texts.txt", all.String())
 }
 
 func TestWhatIsAsked(t *testing.T) {
@@ -254,22 +249,5 @@ func TestWhatIsAsked(t *testing.T) {
 			fmt.Fprintf(&all, "    %s\n    %s\n", strings.Join(a.Do, "\n    "), a.Run)
 		}
 	}
-	golden(t, "plan.txt", all.String())
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
+	goldentest.Equal(t, "plan.txt", all.String())
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind/internal/databasetest"
 	"github.com/rastup/rekey/internal/kind/kindtest"
 )
@@ -110,7 +111,7 @@ func sent(b []byte) (string, bool) {
 }
 
 func TestCosts(t *testing.T) {
-	kindtest.Golden(t, *update, kindtest.Costs(t, world(t, false), nil), kindtest.Costs(t, world(t, true), map[string]string{
+	kindtest.Golden(t, *goldentest.Update, kindtest.Costs(t, world(t, false), nil), kindtest.Costs(t, world(t, true), map[string]string{
 		"decommission: DescribeSecret": "the last look before labels go; sessions may have been ended since the first",
 	}))
 }

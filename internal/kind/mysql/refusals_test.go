@@ -3,20 +3,15 @@ package mysql
 import (
 	"encoding/json"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind/internal/databasetest"
 	"github.com/rastup/rekey/internal/rotation"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 // What preflight refuses, in its words.
 func TestRefusals(t *testing.T) {
@@ -83,18 +78,5 @@ func digits(s string) string {
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	got = digits(got)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
+	goldentest.Equal(t, name, digits(got))
 }

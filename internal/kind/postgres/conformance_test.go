@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind/internal/databasetest"
 	"github.com/rastup/rekey/internal/kind/kindtest"
 )
@@ -128,7 +129,7 @@ func (w *watcher) accepts(user, password string) bool {
 }
 
 func TestCosts(t *testing.T) {
-	kindtest.Golden(t, *update, kindtest.Costs(t, world(t, false), nil), kindtest.Costs(t, world(t, true), map[string]string{
+	kindtest.Golden(t, *goldentest.Update, kindtest.Costs(t, world(t, false), nil), kindtest.Costs(t, world(t, true), map[string]string{
 		"decommission: DescribeSecret": "the last look before labels go; sessions may have been ended since the first",
 	}))
 }

@@ -3,19 +3,14 @@ package postgres
 import (
 	"encoding/json"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind/internal/databasetest"
 	"github.com/rastup/rekey/internal/rotation"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 // What preflight refuses, in its words. Nothing was changed, and no administering password left for where it may not go.
 func TestRefusals(t *testing.T) {
@@ -82,7 +77,7 @@ func TestRefusals(t *testing.T) {
 		s.asAdmin(t, s.db, "CREATE ROLE "+name(s.app+"_clone"), "CREATE TABLE theirs (n int)", "ALTER TABLE theirs OWNER TO "+name(s.app+"_clone"))
 	})
 	tell("a password that couldn't be restored", Target{Strategy: "single-user"}, set("password", "pässword-of-somebody"))
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 var dates = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
@@ -90,21 +85,4 @@ var dates = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
 func portOf(s *scene) string {
 	b, _ := json.Marshal(s.server.Port)
 	return string(b)
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
 }

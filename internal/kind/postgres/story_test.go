@@ -1,6 +1,10 @@
 package postgres
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/rastup/rekey/internal/goldentest"
+)
 
 func TestWhatARotationSays(t *testing.T) {
 	s := newScene(t, "says", Target{})
@@ -8,8 +12,8 @@ func TestWhatARotationSays(t *testing.T) {
 	s.want(old, "SELECT 1", "1")
 	s.Run(forward[:5]...).Held("adopted").Run("decommission", "refused").Again().Run(append(forward[:5:5], "restore", "discard")...)
 	_ = old.Close(t.Context()) // until here it was open
-	golden(t, "story.txt", s.Story(s.server))
+	goldentest.Equal(t, "story.txt", s.Story(s.server))
 	one := newScene(t, "says_one", Target{Strategy: "single-user"})
 	one.Run(through...).Again().Run(append(forward[:5:5], "restore", "discard")...)
-	golden(t, "story-single.txt", one.Story(one.server))
+	goldentest.Equal(t, "story-single.txt", one.Story(one.server))
 }

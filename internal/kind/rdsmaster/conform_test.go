@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kindtest"
 	"github.com/rastup/rekey/internal/rotation"
@@ -41,7 +42,7 @@ func world(target Target) kindtest.World {
 }
 
 func TestCosts(t *testing.T) {
-	kindtest.Golden(t, *update, kindtest.Costs(t, world(Target{Instance: "shop"}), nil))
+	kindtest.Golden(t, *goldentest.Update, kindtest.Costs(t, world(Target{Instance: "shop"}), nil))
 }
 
 func TestConformance(t *testing.T) { kindtest.Run(t, world(Target{Instance: "shop"})) }

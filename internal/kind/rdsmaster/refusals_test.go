@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
@@ -92,7 +93,7 @@ func TestRefusals(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.named(text))
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 func TestMistakesInATargetAreAllReported(t *testing.T) {

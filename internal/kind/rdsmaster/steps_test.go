@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	"github.com/rastup/rekey/internal/sandbox/rds"
@@ -31,7 +32,7 @@ func TestARotationFromEndToEnd(t *testing.T) {
 	if l.count("GetSecretValue") > 0 {
 		t.Error("preview reads a value")
 	}
-	golden(t, "texts.txt", all.String())
+	goldentest.Equal(t, "texts.txt", all.String())
 }
 
 func (l *lab) inForce(label string) {

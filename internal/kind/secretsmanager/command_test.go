@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/internal/vaulttest"
 	"github.com/rastup/rekey/internal/kind/kindtest"
@@ -141,7 +142,7 @@ func TestACommandThatMakesNothingChangesNothing(t *testing.T) {
 	if strings.Contains(out.String(), "made-1234") {
 		t.Errorf("a value shows in\n%s", &out)
 	}
-	golden(t, "commands.txt", out.String())
+	goldentest.Equal(t, "commands.txt", out.String())
 }
 
 // TestConformanceOfACommand: the whole suite, with a command that answers the same for the same token.

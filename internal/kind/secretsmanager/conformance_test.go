@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/internal/vaulttest"
 	"github.com/rastup/rekey/internal/kind/kindtest"
@@ -22,7 +23,7 @@ func TestConformance(t *testing.T) { kindtest.Run(t, set) }
 
 var set = kindtest.World{Kind: Kind(), Of: "key pair in a JWK set", Stride: 47, New: keyring}
 
-func TestCosts(t *testing.T) { kindtest.Golden(t, *update, kindtest.Costs(t, set, nil)) }
+func TestCosts(t *testing.T) { kindtest.Golden(t, *goldentest.Update, kindtest.Costs(t, set, nil)) }
 
 // keyring is a JWK set whose verifiers read the public keys from the same secret.
 func keyring(clock func() time.Time) kindtest.Instance {

@@ -5,13 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/google/go-cmp/cmp"
 	"github.com/rastup/rekey/internal/cloud"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/redact"
@@ -32,8 +28,6 @@ import (
 	"github.com/rastup/rekey/internal/staging"
 	"golang.org/x/time/rate"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 const (
 	account = "111122223333"
@@ -252,21 +246,4 @@ func (l *lab) changes() (n int) {
 		}
 	}
 	return n
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
 }

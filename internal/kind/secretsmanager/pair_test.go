@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/secret"
 	"github.com/rastup/rekey/internal/secret/spec"
@@ -126,7 +127,7 @@ func TestWhatIsNoPairIsRefusedAndNothingOfItIsQuoted(t *testing.T) {
 	if text := out.String(); strings.Contains(text, first) || strings.Contains(text, "c2VjcmV0") {
 		t.Errorf("a value shows in\n%s", text)
 	}
-	golden(t, "pairs.txt", out.String())
+	goldentest.Equal(t, "pairs.txt", out.String())
 }
 
 func publicOnly(t *testing.T, set secret.Value) string {
@@ -171,7 +172,7 @@ func TestASetOverlapsForTheTimeOfTheRetention(t *testing.T) {
 	for full, short := range ids {
 		text = strings.NewReplacer(full, short, full[:13]+"…", short).Replace(text)
 	}
-	golden(t, "set.txt", text+"\n")
+	goldentest.Equal(t, "set.txt", text+"\n")
 	l.silent()
 }
 

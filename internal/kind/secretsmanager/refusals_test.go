@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
@@ -169,7 +170,7 @@ func TestRefusalsSayWhyAndChangeNothing(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, requests.ReplaceAllString(text, "(request ID)"))
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 // A look that is too old to show the label that was moved just now says so as a mismatch, and proves nothing.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	sm "github.com/rastup/rekey/internal/sandbox/secretsmanager"
@@ -44,7 +45,7 @@ func TestARotationFromEndToEnd(t *testing.T) {
 		text := strings.NewReplacer(old, "OLD", made, "NEW", l.fact("preflight", "previous"), "BEFORE", made[:8], "TOKEN").Replace(strings.Join(l.said, "\n"))
 		fmt.Fprintf(&all, "%s\n\n", text)
 	}
-	golden(t, "texts.txt", all.String())
+	goldentest.Equal(t, "texts.txt", all.String())
 }
 
 // Each answer is held back until all that are asked for at the same time have arrived.

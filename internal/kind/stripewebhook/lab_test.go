@@ -5,27 +5,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
 )
-
-var update = flag.Bool("update", false, "write the goldens anew")
 
 var start = time.Date(2026, 11, 25, 2, 0, 0, 0, time.UTC)
 
@@ -240,22 +233,5 @@ func (l *lab) silent() {
 		if len(v) > 3 && strings.Contains(all, string(v)) {
 			l.t.Errorf("a value shows in:\n%s", all)
 		}
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox/stripe"
 )
@@ -23,7 +24,7 @@ func TestARotationFromEndToEnd(t *testing.T) {
 			fmt.Fprintf(&all, "# key %q: %s\n%s\n\n", key, strings.Join(steps, ", "), l.named(strings.Join(l.said, "\n")))
 		}
 	}
-	golden(t, "texts.txt", all.String())
+	goldentest.Equal(t, "texts.txt", all.String())
 }
 
 // The calls of a rotation that nothing disturbs: a change in their number is to be seen.
@@ -42,7 +43,7 @@ func TestTheCallsOfARotation(t *testing.T) {
 			fmt.Fprintf(&all, "    %d %s\n", n[c], c)
 		}
 	}
-	golden(t, "calls.txt", all.String())
+	goldentest.Equal(t, "calls.txt", all.String())
 }
 
 // creates are the calls that were to make an endpoint.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/rastup/rekey/internal/cloud"
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/kind"
 	"github.com/rastup/rekey/internal/kind/kindtest"
 	"github.com/rastup/rekey/internal/rotation"
@@ -358,4 +359,4 @@ func (s *store) untouched() error {
 	return nil
 }
 
-func TestCosts(t *testing.T) { kindtest.Golden(t, *update, kindtest.Costs(t, plain, nil)) }
+func TestCosts(t *testing.T) { kindtest.Golden(t, *goldentest.Update, kindtest.Costs(t, plain, nil)) }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rastup/rekey/internal/goldentest"
 	"github.com/rastup/rekey/internal/problem"
 	"github.com/rastup/rekey/internal/rotation"
 	"github.com/rastup/rekey/internal/sandbox/typesense"
@@ -24,7 +25,7 @@ func TestARotationFromEndToEnd(t *testing.T) {
 			fmt.Fprintf(&all, "# key %q: %s\n%s\n\n", key, strings.Join(steps, ", "), l.named(strings.Join(l.said, "\n")))
 		}
 	}
-	golden(t, "texts.txt", all.String())
+	goldentest.Equal(t, "texts.txt", all.String())
 }
 
 // The calls of a rotation that nothing disturbs: a change in their number is to be seen.
@@ -43,7 +44,7 @@ func TestTheCallsOfARotation(t *testing.T) {
 			fmt.Fprintf(&all, "    %d %s\n", n[c], c)
 		}
 	}
-	golden(t, "calls.txt", all.String())
+	goldentest.Equal(t, "calls.txt", all.String())
 }
 
 // once makes the first POST of a new key go wrong.
@@ -170,7 +171,7 @@ func TestRefusals(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s\n%s\n\n", tt.name, l.named(text))
 	}
-	golden(t, "refusals.txt", all.String())
+	goldentest.Equal(t, "refusals.txt", all.String())
 }
 
 func TestMistakesInATargetAreAllReported(t *testing.T) {
