@@ -13,7 +13,7 @@ import (
 // A Proposed is what the pull request of a want says beside it.
 type Proposed struct {
 	Consumers map[string][]string // by secret: "prod: ecs web", as the registry has them
-	Windows   []string            // "prod: 2026-12-01 02:00 to 04:00 UTC"
+	Windows   []string            // environments whose window the file proposes: the times stand there, and change with it
 	Ticket    string              // that the file names; "" whoever merges it writes one in
 	Silent    bool                // the bot's token starts no workflows: checks don't run by themselves
 }
